@@ -1,0 +1,1 @@
+//! The integration tests: the built `otter`, real kubectl, real sshd, real dockerd.
