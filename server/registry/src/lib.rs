@@ -1,143 +1,19 @@
 //! The generic verbs over any kind. See README.md.
 //!
 //! One path serves built-in and user-defined kinds: read, patch, default, prune, admit, validate, own, commit. It knows nothing of
-//! HTTP: it takes parsed targets and options and answers bytes, events or a [`Status`].
+//! HTTP: it takes parsed targets and options and answers bytes, events or a [`otternauts_meta::Status`].
 
-use bytes::Bytes;
-use otternauts_meta::{FieldSelector, LabelSelector, Object, Status};
-use otternauts_schema::Definition;
-use std::sync::Arc;
+mod answer;
+mod definitions;
+mod registry;
+mod request;
+mod verbs;
 
-/// Who asks, and what comes back beside the answer.
-#[derive(Debug)]
-pub struct Caller {
-    pub user: otternauts_auth::User,
-    /// For the default field manager (row P12).
-    pub user_agent: String,
-    /// `Warning` headers of the answer (row F6), in order, without duplicates.
-    pub warnings: parking_lot::Mutex<Vec<String>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subresource {
-    None,
-    Status,
-    Scale,
-    /// Namespaces only (row B6).
-    Finalize,
-}
-
-/// What a request is about, already resolved against the definitions.
-#[derive(Clone, Debug)]
-pub struct Target {
-    pub definition: Arc<Definition>,
-    /// One of the definition's served versions.
-    pub version: String,
-    pub namespace: Option<String>,
-    pub name: Option<String>,
-    pub subresource: Subresource,
-}
-
-/// Why a field is reported or dropped (row F3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FieldValidation {
-    Ignore,
-    #[default]
-    Warn,
-    Strict,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    pub dry_run: bool,
-    /// `?fieldManager=`; empty: from the user agent.
-    pub field_manager: String,
-    pub field_validation: FieldValidation,
-    /// Apply only.
-    pub force: Option<bool>,
-}
-
-/// A request body, decoded to JSON by whoever knows the wire (JSON, YAML, protobuf).
-#[derive(Clone, Debug)]
-pub struct Body {
-    pub object: Object,
-    /// Duplicate keys met while decoding, as Kubernetes words them (rows F4, F8).
-    pub duplicates: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatchType {
-    Json,
-    Merge,
-    Strategic,
-    Apply,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct ListOptions {
-    pub labels: LabelSelector,
-    pub fields: FieldSelector,
-    pub limit: usize,
-    pub continue_token: String,
-    /// As sent; empty when absent (rows L2 to L7).
-    pub resource_version: String,
-    pub resource_version_match: String,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct WatchOptions {
-    pub labels: LabelSelector,
-    pub fields: FieldSelector,
-    pub resource_version: String,
-    pub resource_version_match: String,
-    pub allow_bookmarks: bool,
-    pub send_initial_events: Option<bool>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct DeleteOptions {
-    pub dry_run: bool,
-    pub uid: Option<String>,
-    pub resource_version: Option<String>,
-    /// `Background`, `Foreground` or `Orphan`, checked (row G6).
-    pub propagation_policy: Option<String>,
-    pub grace_period_seconds: Option<i64>,
-}
-
-/// An object on its way out, in the version asked for. `bytes` are exact; parse them only for tables and partial metadata.
-#[derive(Clone, Debug)]
-pub struct Served {
-    pub bytes: Bytes,
-    /// 201 instead of 200.
-    pub created: bool,
-}
-
-/// A list on its way out: items as exact bytes, in the version asked for.
-#[derive(Clone, Debug)]
-pub struct ServedList {
-    pub items: Vec<Bytes>,
-    pub resource_version: String,
-    pub continue_token: String,
-    pub remaining: Option<u64>,
-}
-
-/// What a delete did.
-#[derive(Clone, Debug)]
-pub enum Deleted {
-    /// Gone: answer a `Status` with these details (row G1).
-    Gone { uid: String, name: String },
-    /// Waits for finalizers: answer the object (row G2).
-    Waiting(Served),
-}
-
-/// One thing a watch sends. The HTTP side turns it into a line, a table row or partial metadata.
-#[derive(Clone, Debug)]
-pub enum WatchEvent {
-    Added(Bytes),
-    Modified(Bytes),
-    Deleted(Bytes),
-    /// `initial_end` carries the annotation of row W14.
-    Bookmark { resource_version: String, initial_end: bool },
-    /// An ERROR event; the watch ends after it (row W10).
-    Error(Status),
-}
+pub use answer::{Deleted, Served, ServedList, WatchEvent};
+pub use definitions::Definitions;
+pub use registry::{Clock, Error, Registry};
+pub use request::{
+    Body, Caller, DeleteOptions, FieldValidation, ListOptions, PatchType, Subresource, Target, WatchOptions,
+    WriteOptions,
+};
+pub use verbs::watch::WatchSession;
