@@ -1,1 +1,100 @@
-//! See README.md.
+//! The kinds of `otternauts.dev/v1` as Rust structs. See README.md.
+//!
+//! Each struct derives its CRD; [`crds`] hands all of them out as the JSON that is applied at start-up, so a kind of ours is served
+//! by the same code as anybody's. Field names and meanings are fixed by sections 3 and 9 of the design.
+
+pub mod cluster;
+pub mod condition;
+pub mod deployment;
+pub mod heal_rule;
+pub mod reference;
+pub mod registry_credential;
+pub mod server;
+pub mod stack;
+
+pub use cluster::{Cluster, ClusterSpec, ClusterStatus};
+pub use condition::{Condition, ConditionStatus, set_condition};
+pub use deployment::{Deployment, DeploymentSpec, DeploymentStatus};
+pub use heal_rule::{HealRule, HealRuleSpec, HealRuleStatus};
+pub use reference::{ConfigMapKeyRef, LocalRef, SecretKeyRef};
+pub use registry_credential::{RegistryCredential, RegistryCredentialSpec, RegistryCredentialStatus};
+pub use server::{Server, ServerSpec, ServerStatus};
+pub use stack::{Stack, StackSpec, StackStatus};
+
+use kube_core::CustomResourceExt as _;
+
+/// The API group of every kind here.
+pub const GROUP: &str = "otternauts.dev";
+/// The only version so far.
+pub const VERSION: &str = "v1";
+/// The namespace of the system's own objects, and of SSH keys unless a reference says otherwise.
+pub const SYSTEM_NAMESPACE: &str = "otternauts-system";
+/// Kept on Servers and Stacks until what they stand for is gone from the fleet.
+pub const CLEANUP_FINALIZER: &str = "otternauts.dev/cleanup";
+/// Set to any value: delete the object although its host cannot be reached any more.
+pub const FORCE_DELETE_ANNOTATION: &str = "otternauts.dev/force-delete";
+/// Namespace label that picks the compose policy: `privileged`, `baseline` (default) or `restricted`.
+pub const POLICY_LABEL: &str = "otternauts.dev/policy";
+
+/// The CustomResourceDefinitions of all kinds, in the order they are listed to people.
+pub fn crds() -> Vec<serde_json::Value> {
+    [Cluster::crd(), Server::crd(), Stack::crd(), Deployment::crd(), HealRule::crd(), RegistryCredential::crd()]
+        .into_iter()
+        .map(|crd| {
+            let mut crd = serde_json::to_value(crd).expect("a CRD holds strings, numbers and maps with string keys");
+            tidy(&mut crd);
+            crd
+        })
+        .collect()
+}
+
+/// Takes out what the derive writes and Kubernetes would not: unsigned formats that no client knows.
+fn tidy(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::String(format)) = map.get("format")
+                && format.starts_with("uint")
+            {
+                let wide = format == "uint64" || format == "uint32";
+                map.insert("format".into(), if wide { "int64" } else { "int32" }.into());
+            }
+            map.values_mut().for_each(tidy);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_status_subresource_short_name_and_columns() {
+        let crds = crds();
+        assert_eq!(crds.len(), 6);
+        for crd in crds {
+            let name = crd["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let version = &crd["spec"]["versions"][0];
+            assert!(version["subresources"]["status"].is_object(), "{name}");
+            assert!(crd["spec"]["names"]["shortNames"][0].is_string(), "{name}");
+            assert!(version["additionalPrinterColumns"][0].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_a_list_map_by_type_in_every_status() {
+        for crd in crds() {
+            let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+            let conditions = &status["properties"]["conditions"];
+            assert_eq!(conditions["x-kubernetes-list-type"], "map", "{}", crd["metadata"]["name"]);
+            assert_eq!(conditions["x-kubernetes-list-map-keys"][0], "type");
+        }
+    }
+
+    #[test]
+    fn no_format_is_unknown_to_kubernetes_clients() {
+        let text = serde_json::to_string(&crds()).expect("serialisable");
+        assert!(!text.contains("\"uint"), "an unsigned format is left");
+    }
+}
