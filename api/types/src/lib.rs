@@ -22,6 +22,7 @@ pub use server::{Server, ServerSpec, ServerStatus};
 pub use stack::{Stack, StackSpec, StackStatus};
 
 use kube_core::CustomResourceExt as _;
+use serde_json::Value;
 
 /// The API group of every kind here.
 pub const GROUP: &str = "otternauts.dev";
@@ -37,31 +38,57 @@ pub const FORCE_DELETE_ANNOTATION: &str = "otternauts.dev/force-delete";
 pub const POLICY_LABEL: &str = "otternauts.dev/policy";
 
 /// The CustomResourceDefinitions of all kinds, in the order they are listed to people.
-pub fn crds() -> Vec<serde_json::Value> {
+pub fn crds() -> Vec<Value> {
     [Cluster::crd(), Server::crd(), Stack::crd(), Deployment::crd(), HealRule::crd(), RegistryCredential::crd()]
         .into_iter()
         .map(|crd| {
             let mut crd = serde_json::to_value(crd).expect("a CRD holds strings, numbers and maps with string keys");
             tidy(&mut crd);
+            describe_root(&mut crd);
             crd
         })
         .collect()
 }
 
-/// Takes out what the derive writes and Kubernetes would not: unsigned formats that no client knows.
-fn tidy(value: &mut serde_json::Value) {
+/// Takes out what the derive writes and Kubernetes would not: `nullable` (an absent field says the same and null is dropped, row X10),
+/// nulls among enum values, unsigned formats that no client knows, whole numbers as floats.
+fn tidy(value: &mut Value) {
     match value {
-        serde_json::Value::Object(map) => {
-            if let Some(serde_json::Value::String(format)) = map.get("format")
+        Value::Object(map) => {
+            map.remove("nullable");
+            if let Some(Value::String(format)) = map.get("format")
                 && format.starts_with("uint")
             {
                 let wide = format == "uint64" || format == "uint32";
                 map.insert("format".into(), if wide { "int64" } else { "int32" }.into());
             }
+            if let Some(Value::Array(values)) = map.get_mut("enum") {
+                values.retain(|v| !v.is_null());
+            }
             map.values_mut().for_each(tidy);
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(tidy),
+        Value::Array(list) => list.iter_mut().for_each(tidy),
+        Value::Number(n) => {
+            if let Some(f) = n.as_f64()
+                && !n.is_i64()
+                && f.fract() == 0.0
+                && f.abs() < 1e15
+            {
+                #[allow(clippy::cast_possible_truncation, reason = "a whole number below 1e15")]
+                let whole = f as i64;
+                *value = whole.into();
+            }
+        }
         _ => {}
+    }
+}
+
+/// The derive describes the root with a text about itself; the spec's own description says what the kind is.
+fn describe_root(crd: &mut Value) {
+    for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
+        let root = &mut version["schema"]["openAPIV3Schema"];
+        let text = root["properties"]["spec"]["description"].clone();
+        root["description"] = text;
     }
 }
 
