@@ -31,6 +31,17 @@ impl Path {
         Self(format!("{}[{key}]", self.0))
     }
 
+    /// This path put below `prefix`.
+    #[must_use]
+    pub fn under(&self, prefix: &Self) -> Self {
+        match (prefix.0.is_empty(), self.0.is_empty()) {
+            (true, _) => self.clone(),
+            (_, true) => prefix.clone(),
+            _ if self.0.starts_with('[') => Self(format!("{}{}", prefix.0, self.0)),
+            _ => Self(format!("{}.{}", prefix.0, self.0)),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -52,7 +63,7 @@ pub enum FieldErrorKind {
     /// The valid values, in the order they are printed.
     NotSupported(Vec<String>),
     Forbidden,
-    /// The most bytes (or characters) allowed.
+    /// Longer than allowed; the text shows the limit, never the value.
     TooLong,
     TooMany,
     TypeInvalid,
@@ -124,11 +135,13 @@ impl FieldError {
     }
 
     pub fn too_long(path: &Path, max_bytes: usize) -> Self {
-        Self::new(FieldErrorKind::TooLong, path, None, format!("may not be more than {max_bytes} bytes"))
+        let unit = if max_bytes == 1 { "byte" } else { "bytes" };
+        Self::new(FieldErrorKind::TooLong, path, None, format!("may not be more than {max_bytes} {unit}"))
     }
 
     pub fn too_many(path: &Path, actual: usize, max: usize) -> Self {
-        Self::new(FieldErrorKind::TooMany, path, Some(actual.into()), format!("must have at most {max} items"))
+        let unit = if max == 1 { "item" } else { "items" };
+        Self::new(FieldErrorKind::TooMany, path, Some(actual.into()), format!("must have at most {max} {unit}"))
     }
 
     /// The text without the leading path: what a Status cause carries as its message.
@@ -152,7 +165,7 @@ impl FieldError {
         if let FieldErrorKind::NotSupported(values) = &self.kind
             && !values.is_empty()
         {
-            let list: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+            let list: Vec<String> = values.iter().map(|v| quoted(v)).collect();
             text.push_str(": supported values: ");
             text.push_str(&list.join(", "));
         }
@@ -172,7 +185,66 @@ impl fmt::Display for FieldError {
 
 fn printed(value: &Value) -> String {
     match value {
-        Value::String(s) => format!("{s:?}"),
-        other => other.to_string(),
+        Value::String(s) => quoted(s),
+        other => crate::json::to_string(other),
+    }
+}
+
+/// Puts a text in double quotes the way Kubernetes' messages do: printable characters stay, the rest is escaped.
+pub fn quoted(text: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c.is_ascii_control() => _ = write!(out, "\\x{:02x}", c as u32),
+            c if c.is_control() => _ = write!(out, "\\u{:04x}", c as u32),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn errors_read_as_kubernetes_prints_them() {
+        let p = Path::new("spec").child("a").index(1).key("k");
+        let check = |e: FieldError, text: &str| assert_eq!(e.to_string(), text);
+        check(FieldError::invalid(&p, 99, "too big"), "spec.a[1][k]: Invalid value: 99: too big");
+        check(FieldError::invalid(&p, "a\"b\u{1}", "bad"), r#"spec.a[1][k]: Invalid value: "a\"b\x01": bad"#);
+        check(FieldError::invalid(&Path::root(), Value::Null, "x"), "<nil>: Invalid value: null: x");
+        check(
+            FieldError::duplicate(&p, json!({"b":1,"a":"<"})),
+            r#"spec.a[1][k]: Duplicate value: {"b":1,"a":"\u003c"}"#,
+        );
+        check(FieldError::required(&p, ""), "spec.a[1][k]: Required value");
+        check(FieldError::too_long(&p, 1), "spec.a[1][k]: Too long: may not be more than 1 byte");
+        check(FieldError::too_many(&p, 2, 1), "spec.a[1][k]: Too many: 2: must have at most 1 item");
+        check(
+            FieldError::not_supported(&p, "x", &["gold", "silver"]),
+            r#"spec.a[1][k]: Unsupported value: "x": supported values: "gold", "silver""#,
+        );
+    }
+
+    #[test]
+    fn a_relative_path_goes_below_its_prefix() {
+        let prefix = Path::new("spec");
+        assert_eq!(Path::new("a").under(&prefix).as_str(), "spec.a");
+        assert_eq!(Path::root().index(0).under(&prefix).as_str(), "spec[0]");
+        assert_eq!(Path::root().under(&prefix), prefix);
     }
 }

@@ -4,6 +4,8 @@
 
 pub mod field;
 pub mod gvk;
+pub mod json;
+pub mod metadata;
 pub mod names;
 pub mod object;
 pub mod quantity;
@@ -14,8 +16,9 @@ pub mod time;
 
 pub use field::{ErrorList, FieldError, FieldErrorKind, Path};
 pub use gvk::{GroupResource, GroupVersion, GroupVersionKind};
+pub use names::NameRule;
 pub use object::{Object, OwnerReference};
 pub use secret::Secret;
-pub use selectors::{FieldSelector, LabelSelector};
+pub use selectors::{FieldOp, FieldRequirement, FieldSelector, LabelSelector};
 pub use status::{Cause, Details, Status};
 pub use time::Timestamp;

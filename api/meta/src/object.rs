@@ -99,6 +99,11 @@ impl Object {
         self.metadata().and_then(|m| m.get(key)).and_then(Value::as_object)
     }
 
+    /// `metadata.labels`, for selectors.
+    pub fn labels(&self) -> Option<&Map<String, Value>> {
+        self.meta_map("labels")
+    }
+
     pub fn label(&self, key: &str) -> Option<&str> {
         self.meta_map("labels").and_then(|m| m.get(key)).and_then(Value::as_str)
     }

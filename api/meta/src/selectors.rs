@@ -1,9 +1,8 @@
 //! Label and field selectors (rows L13, L14).
 
-/// `a=b,c in (x,y),!d`: all requirements must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelSelector {}
+mod field;
+mod label;
+mod lexer;
 
-/// `metadata.name=x,spec.a!=b`: all requirements must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldSelector {}
+pub use field::{FieldOp, FieldRequirement, FieldSelector, unsupported};
+pub use label::{LabelOp, LabelRequirement, LabelSelector};

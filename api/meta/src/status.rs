@@ -151,15 +151,16 @@ impl Status {
 
     /// 422, row E9.
     pub fn invalid(gvk: &GroupVersionKind, name: &str, errors: &ErrorList) -> Self {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let mut texts: Vec<String> = Vec::with_capacity(errors.len());
+        for text in errors.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let list = if texts.len() == 1 { texts[0].clone() } else { format!("[{}]", texts.join(", ")) };
         let causes = errors
             .iter()
-            .map(|e| Cause {
-                reason: e.kind.reason().to_owned(),
-                message: e.body(),
-                field: e.path.to_string(),
-            })
+            .map(|e| Cause { reason: e.kind.reason().to_owned(), message: e.body(), field: e.path.to_string() })
             .collect();
         let who = gvk.group_kind();
         Self::new(422, "Invalid", format!("{who} {name:?} is invalid: {list}")).with_details(Details {
@@ -230,7 +231,7 @@ impl Status {
             details: Option<&'a Details>,
             code: u16,
         }
-        serde_json::to_vec(&Wire {
+        let text = serde_json::to_string(&Wire {
             kind: "Status",
             api_version: "v1",
             metadata: Meta { continue_token: self.continue_token.as_deref() },
@@ -240,6 +241,7 @@ impl Status {
             details: self.details.as_ref(),
             code: self.code,
         })
-        .expect("a Status holds strings and numbers only")
+        .expect("a Status holds strings and numbers only");
+        crate::json::html_safe(text).into_bytes()
     }
 }

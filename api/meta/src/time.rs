@@ -67,7 +67,9 @@ mod tests {
 
     #[test]
     fn ages_read_as_kubectl_prints_them() {
-        for (seconds, text) in [(5, "5s"), (119, "119s"), (121, "2m1s"), (600, "10m"), (11_400, "3h10m"), (172_800, "2d")] {
+        for (seconds, text) in
+            [(5, "5s"), (119, "119s"), (121, "2m1s"), (600, "10m"), (11_400, "3h10m"), (172_800, "2d")]
+        {
             assert_eq!(human_duration(seconds), text, "{seconds}");
         }
     }
