@@ -1,1 +1,14 @@
-//! See README.md.
+//! What the integration tests stand on: the built `otter`, kubectl, curl, and the lab of real hosts. See README.md.
+//!
+//! Nothing here mocks anything. What a machine cannot give (root, namespaces) is skipped loudly through [`skip`], and counted.
+
+pub mod kubectl;
+pub mod lab;
+pub mod otter;
+pub mod skip;
+pub mod wait;
+
+pub use kubectl::Ran;
+pub use lab::Lab;
+pub use otter::{Otter, OtterOptions};
+pub use wait::until;

@@ -1,0 +1,86 @@
+//! The lab of real hosts (`tests/lab`), one at a time in this process.
+
+use crate::kubectl::{Ran, run};
+use crate::skip::skip;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static USABLE: OnceLock<Result<(), String>> = OnceLock::new();
+
+/// The lab, held by one test at a time; its hosts are taken down when it is dropped.
+pub struct Lab {
+    script: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// The lab if this machine can run it; else says so loudly and answers `None`.
+    pub fn take(test: &str) -> Option<Self> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lab = Self { script: script(), _turn: turn };
+        let usable = USABLE.get_or_init(|| {
+            let doctor = lab.run(&["doctor"]);
+            if doctor.code == 0 { Ok(()) } else { Err(doctor.stderr.trim().replace('\n', "; ")) }
+        });
+        match usable {
+            Ok(()) => {
+                lab.run(&["down"]).ok();
+                Some(lab)
+            }
+            Err(why) => {
+                skip(test, why);
+                None
+            }
+        }
+    }
+
+    /// Runs `lab ARGS`.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        run(Command::new(&self.script).args(args), "")
+    }
+
+    /// Runs `lab ARGS`, which must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).ok().to_owned()
+    }
+
+    /// The address of host `i`.
+    pub fn ip(&self, i: u8) -> String {
+        self.ok(&["ip", &i.to_string()]).trim().to_owned()
+    }
+
+    /// A command as root inside host `i`, not by SSH.
+    pub fn exec(&self, i: u8, command: &[&str]) -> Ran {
+        let host = i.to_string();
+        let mut args = vec!["exec", host.as_str()];
+        args.extend_from_slice(command);
+        self.run(&args)
+    }
+
+    /// The private key whose public half every host accepts for the user `deploy`.
+    pub fn key(&self) -> PathBuf {
+        PathBuf::from(self.ok(&["key"]).trim())
+    }
+
+    /// The SHA-256 fingerprint of host `i`'s ed25519 key, asked of the host itself.
+    pub fn fingerprint(&self, i: u8) -> String {
+        let out = self.exec(i, &["ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+        out.ok().split_whitespace().nth(1).unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _next_taker_tries_again = self.run(&["down"]);
+    }
+}
+
+fn script() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/lab"))
+}

@@ -1,0 +1,21 @@
+//! Waiting for a state, never for a time.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// Looks until `look` answers `Ok`, and panics with the last `Err` when `patience` is over. `what` is read in the failure.
+///
+/// # Panics
+/// When the state is not reached in time.
+pub fn until<T, S: Debug>(what: &str, patience: Duration, mut look: impl FnMut() -> Result<T, S>) -> T {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(value) => return value,
+            Err(last) => {
+                assert!(started.elapsed() < patience, "waited {patience:?} for: {what}\nlast seen: {last:?}");
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+        }
+    }
+}
