@@ -1,0 +1,40 @@
+# Everything a person types. `make help` lists it.
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: help build demo test test-nightly bench lint fmt clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+build: ## the release binary, target/release/otter
+	@tests/setup rust
+	$(CARGO) build --release --locked --bin otter
+
+demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears down and ends
+	@tests/setup rust lab
+	@tests/demo
+
+test: ## format, lints, all tests, the lab's stories; ends with a line of totals
+	@tests/setup rust lab kubectl
+	@tests/run
+
+test-nightly: ## the same with the long numbers
+	@tests/setup rust lab kubectl
+	@OTTERNAUTS_NIGHTLY=1 tests/run
+
+bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
+	@tests/setup rust
+	$(CARGO) build --release --locked --bin otter
+	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json
+
+lint: ## format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+clean: ## forget build results and the lab's bases
+	$(CARGO) clean
+	-tests/lab/lab down --purge
