@@ -1,0 +1,166 @@
+//! JSON patch, RFC 6902 (row P3), with bounds on what one patch may make of an object.
+
+use crate::error::PatchError;
+use crate::value::{MAX_DEPTH, equal, fits, size_up_to};
+use serde_json::{Map, Value};
+
+/// Operations one patch may have.
+pub const MAX_OPERATIONS: usize = 10_000;
+
+/// Bytes all `copy` operations of one patch may add together.
+pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
+
+/// Applies the operations in order, all or none.
+pub fn json_patch(mut doc: Value, patch: Value) -> Result<Value, PatchError> {
+    let Value::Array(operations) = patch else {
+        return Err(PatchError::Malformed("a JSON patch is a list of operations".to_owned()));
+    };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(PatchError::TooManyOps(operations.len()));
+    }
+    let mut budget = MAX_COPIED_BYTES;
+    for operation in operations {
+        let Value::Object(operation) = operation else {
+            return Err(PatchError::Malformed("an operation of a JSON patch is an object".to_owned()));
+        };
+        perform(&mut doc, operation, &mut budget)?;
+    }
+    Ok(doc)
+}
+
+fn failed<T>(why: impl Into<String>) -> Result<T, PatchError> {
+    Err(PatchError::Failed(why.into()))
+}
+
+fn perform(doc: &mut Value, mut operation: Map<String, Value>, budget: &mut usize) -> Result<(), PatchError> {
+    let path = pointer(&operation, "path")?;
+    let op = operation.get("op").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match op.as_str() {
+        "add" => add(doc, &path, argument(&mut operation)?),
+        "replace" => {
+            let value = argument(&mut operation)?;
+            checked_depth(&path, &value)?;
+            *find_mut(doc, &path)? = value;
+            Ok(())
+        }
+        "remove" => remove(doc, &path).map(|_| ()),
+        "test" => {
+            let expected = argument(&mut operation)?;
+            let found = find(doc, &path).unwrap_or(&Value::Null);
+            if equal(found, &expected) { Ok(()) } else { failed(format!("test of {} failed", printed(&path))) }
+        }
+        "copy" => {
+            let from = pointer(&operation, "from")?;
+            let Some(value) = find(doc, &from) else {
+                return failed(format!("nothing to copy at {}", printed(&from)));
+            };
+            match budget.checked_sub(size_up_to(value, *budget)) {
+                Some(left) => *budget = left,
+                None => return failed("the copies of this patch are too large together"),
+            }
+            let value = value.clone();
+            add(doc, &path, value)
+        }
+        "move" => {
+            let from = pointer(&operation, "from")?;
+            if path.len() > from.len() && path.starts_with(&from) {
+                return failed("a value cannot move into itself");
+            }
+            let value = remove(doc, &from)?;
+            add(doc, &path, value)
+        }
+        _ => failed(format!("unknown operation {op:?}")),
+    }
+}
+
+fn argument(operation: &mut Map<String, Value>) -> Result<Value, PatchError> {
+    operation.remove("value").map_or_else(|| failed("an operation lacks its value"), Ok)
+}
+
+/// The tokens of a JSON pointer; the empty pointer is the whole document.
+fn pointer(operation: &Map<String, Value>, member: &str) -> Result<Vec<String>, PatchError> {
+    let Some(text) = operation.get(member).and_then(Value::as_str) else {
+        return failed(format!("an operation lacks its {member}"));
+    };
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(rest) = text.strip_prefix('/') else {
+        return failed(format!("pointer {text:?} does not begin with a slash"));
+    };
+    let tokens: Vec<String> = rest.split('/').map(|t| t.replace("~1", "/").replace("~0", "~")).collect();
+    if tokens.len() > MAX_DEPTH { failed("a pointer is too deep") } else { Ok(tokens) }
+}
+
+fn printed(path: &[String]) -> String {
+    path.iter().fold(String::new(), |text, token| text + "/" + token)
+}
+
+/// An index without sign or leading zeros, as the RFC wants it.
+fn index(token: &str) -> Option<usize> {
+    let plain = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
+    if plain { token.parse().ok() } else { None }
+}
+
+fn find<'a>(doc: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(doc, |value, token| match value {
+        Value::Object(map) => map.get(token),
+        Value::Array(items) => items.get(index(token)?),
+        _ => None,
+    })
+}
+
+fn find_mut<'a>(doc: &'a mut Value, path: &[String]) -> Result<&'a mut Value, PatchError> {
+    let found = path.iter().try_fold(doc, |value, token| match value {
+        Value::Object(map) => map.get_mut(token),
+        Value::Array(items) => items.get_mut(index(token)?),
+        _ => None,
+    });
+    found.map_or_else(|| failed(format!("nothing at {}", printed(path))), Ok)
+}
+
+fn checked_depth(path: &[String], value: &Value) -> Result<(), PatchError> {
+    if fits(value, MAX_DEPTH - path.len()) { Ok(()) } else { failed("the patched object is nested too deeply") }
+}
+
+fn add(doc: &mut Value, path: &[String], value: Value) -> Result<(), PatchError> {
+    checked_depth(path, &value)?;
+    let Some((last, parents)) = path.split_last() else {
+        *doc = value;
+        return Ok(());
+    };
+    match find_mut(doc, parents)? {
+        Value::Object(map) => {
+            map.insert(last.clone(), value);
+            Ok(())
+        }
+        Value::Array(items) if last == "-" => {
+            items.push(value);
+            Ok(())
+        }
+        Value::Array(items) => match index(last) {
+            Some(i) if i <= items.len() => {
+                items.insert(i, value);
+                Ok(())
+            }
+            _ => failed(format!("no place {last:?} in the list at {}", printed(parents))),
+        },
+        _ => failed(format!("{} holds neither members nor items", printed(parents))),
+    }
+}
+
+fn remove(doc: &mut Value, path: &[String]) -> Result<Value, PatchError> {
+    let missing = || PatchError::Failed(format!("nothing to remove at {}", printed(path)));
+    let (last, parents) = path.split_last().ok_or_else(missing)?;
+    match find_mut(doc, parents)? {
+        Value::Object(map) => map.shift_remove(last).ok_or_else(missing),
+        Value::Array(items) => match index(last) {
+            Some(i) if i < items.len() => Ok(items.remove(i)),
+            _ => Err(missing()),
+        },
+        _ => Err(missing()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
