@@ -1,55 +1,46 @@
 //! Who somebody is, what they may do, and the line that says what they did. See README.md.
 //!
-//! Pure of I/O but for the audit file: role snapshots come in as values, keys and certificates as bytes.
+//! Role objects come in as values, keys and certificates as bytes; the audit file is the only thing written here.
 
-use std::collections::BTreeMap;
+pub mod audit;
+pub mod authenticate;
+pub mod certificates;
+pub mod kubeconfig;
+pub mod rbac;
+pub mod service_account;
+pub mod tokens;
+pub mod user;
 
-/// Who makes a request, after authentication.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct User {
-    pub name: String,
-    pub uid: String,
-    /// Includes `system:authenticated` or `system:unauthenticated` (row I4).
-    pub groups: Vec<String>,
-    pub extra: BTreeMap<String, Vec<String>>,
+pub use authenticate::{Authenticator, Peer, Unauthorized};
+pub use rbac::{Attributes, Authorizer, Decision, PolicyRule, RoleSnapshot, UserRules, covers};
+pub use user::User;
+
+/// Why something of this room could not be read, made or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the token file is not valid, line {line}: {why}")]
+    TokenFile { line: usize, why: &'static str },
+    #[error("the {what} could not be made")]
+    Generate {
+        what: &'static str,
+        #[source]
+        source: rcgen::Error,
+    },
+    #[error("the {what} is not valid: {why}")]
+    Invalid { what: &'static str, why: String },
+    #[error("the audit log {path} could not be opened")]
+    AuditLog {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the system gave no random bytes")]
+    Random,
 }
 
-/// What is asked of the authoriser.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, or for paths the lower-case method.
-    pub verb: String,
-    pub group: String,
-    pub version: String,
-    /// The plural; empty for a path that is no resource.
-    pub resource: String,
-    pub subresource: String,
-    /// Empty for the cluster scope and for all namespaces.
-    pub namespace: String,
-    pub name: String,
-    /// Set for non-resource requests only.
-    pub path: String,
-}
-
-/// A policy rule of a Role or ClusterRole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PolicyRule {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub verbs: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub api_groups: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub resources: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub resource_names: Vec<String>,
-    #[serde(rename = "nonResourceURLs", skip_serializing_if = "Vec::is_empty")]
-    pub non_resource_urls: Vec<String>,
-}
-
-/// Yes with the binding that says so, or no.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    Allow { reason: String },
-    NoOpinion,
+/// `N` bytes from the operating system's generator, never from one that a cloned machine would repeat.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0_u8; N];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).map_err(|_| Error::Random)?;
+    Ok(bytes)
 }

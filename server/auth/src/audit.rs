@@ -1,0 +1,285 @@
+//! The line that says who did what (row Q1): `audit.k8s.io/v1` events at level Metadata, one JSON object a line.
+//!
+//! Bodies never get here, so neither do secrets. A thread of its own writes the file, so a slow disk holds up no request; when
+//! the queue is full, lines are lost and counted, and the log says so.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{Attributes, Error, User};
+use otternauts_meta::Timestamp;
+use serde_json::{Map, Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+
+/// Lines that wait for the disk.
+const QUEUE: usize = 8192;
+/// A file that has grown to this is set aside as `audit.log.1`, and so on up to [`KEPT`].
+const MAX_FILE_BYTES: u64 = 100 << 20;
+const KEPT: u32 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A watch has begun.
+    ResponseStarted,
+    ResponseComplete,
+    Panic,
+}
+
+/// One thing that was asked. Borrowed: it lives for one line.
+#[derive(Clone, Debug)]
+pub struct Event<'a> {
+    /// As in the `Audit-Id` header (row T9).
+    pub audit_id: &'a str,
+    pub stage: Stage,
+    /// Path and query.
+    pub request_uri: &'a str,
+    pub user: &'a User,
+    /// Whom the user speaks for (row I5).
+    pub impersonated: Option<&'a User>,
+    pub source: Option<std::net::IpAddr>,
+    pub user_agent: &'a str,
+    pub attributes: &'a Attributes,
+    /// HTTP status and, for errors, the reason of the Status. Its message may quote a body and is left out.
+    pub code: u16,
+    pub reason: &'a str,
+    pub received: Timestamp,
+    pub now: Timestamp,
+    /// `allow` or `forbid`, and why; empty when nobody was asked.
+    pub decision: &'a str,
+    pub decision_reason: &'a str,
+}
+
+enum Message {
+    Line(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// Where events go. Cheap to share by `Arc`; what is queued is written before the last one is dropped.
+pub struct AuditLog {
+    queue: Option<SyncSender<Message>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    lost: AtomicU64,
+}
+
+impl AuditLog {
+    /// Appends to the file, which only its owner can read.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let fail = |source| Error::AuditLog { path: path.display().to_string(), source };
+        let mut out = Output::open(path.to_owned()).map_err(fail)?;
+        let (queue, lines) = sync_channel(QUEUE);
+        let run = move || out.run(&lines);
+        let writer = std::thread::Builder::new().name("audit".to_owned()).spawn(run).map_err(fail)?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), lost: AtomicU64::new(0) })
+    }
+
+    /// Never waits.
+    pub fn log(&self, event: &Event<'_>) {
+        let mut line = serde_json::to_vec(&event.to_json()).expect("strings and numbers only");
+        line.push(b'\n');
+        let Some(queue) = &self.queue else { return };
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Message::Line(line)) {
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::error!(lost, "audit lines were lost: the disk does not keep up");
+            }
+        }
+    }
+
+    /// How many lines were lost, for metrics.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything logged before is in the file. Blocks: for shutdown and tests.
+    pub fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if let Some(queue) = &self.queue
+            && queue.send(Message::Flush(done)).is_ok()
+        {
+            // An error means that the writer is gone, and with it everything there was to wait for.
+            let _ = wait.recv();
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the audit writer has failed");
+        }
+    }
+}
+
+struct Output {
+    path: PathBuf,
+    file: BufWriter<File>,
+    bytes: u64,
+    failing: bool,
+}
+
+impl Output {
+    fn open(path: PathBuf) -> std::io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { path, file: BufWriter::new(file), bytes, failing: false })
+    }
+
+    fn run(&mut self, lines: &Receiver<Message>) {
+        loop {
+            let message = match lines.try_recv() {
+                Ok(message) => message,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    let flushed = self.file.flush();
+                    self.note(flushed);
+                    match lines.recv() {
+                        Ok(message) => message,
+                        Err(_) => break,
+                    }
+                }
+            };
+            match message {
+                Message::Line(line) => {
+                    let written = self.append(&line);
+                    self.note(written);
+                }
+                Message::Flush(done) => {
+                    let flushed = self.file.flush();
+                    self.note(flushed);
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
+                }
+            }
+        }
+        let flushed = self.file.flush();
+        self.note(flushed);
+    }
+
+    fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+        if self.bytes >= MAX_FILE_BYTES {
+            self.file.flush()?;
+            for number in (1..KEPT).rev() {
+                let older = numbered(&self.path, number);
+                if older.exists() {
+                    std::fs::rename(older, numbered(&self.path, number + 1))?;
+                }
+            }
+            std::fs::rename(&self.path, numbered(&self.path, 1))?;
+            *self = Self::open(self.path.clone())?;
+        }
+        self.bytes += line.len() as u64;
+        self.file.write_all(line)
+    }
+
+    /// Says once that the disk refuses, and once that it is well again.
+    fn note(&mut self, result: std::io::Result<()>) {
+        match result {
+            Err(error) if !self.failing => {
+                self.failing = true;
+                tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+            }
+            Ok(()) if self.failing => {
+                self.failing = false;
+                tracing::info!(path = %self.path.display(), "the audit log is written again");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+impl Event<'_> {
+    fn to_json(&self) -> Value {
+        let stage = match self.stage {
+            Stage::ResponseStarted => "ResponseStarted",
+            Stage::ResponseComplete => "ResponseComplete",
+            Stage::Panic => "Panic",
+        };
+        let mut event = json!({
+            "kind": "Event",
+            "apiVersion": "audit.k8s.io/v1",
+            "level": "Metadata",
+            "auditID": self.audit_id,
+            "stage": stage,
+            "requestURI": self.request_uri,
+            "verb": self.attributes.verb,
+            "user": user_json(self.user),
+        });
+        let map = event.as_object_mut().expect("made an object in the line above");
+        if let Some(user) = self.impersonated {
+            map.insert("impersonatedUser".to_owned(), user_json(user));
+        }
+        if let Some(source) = self.source {
+            map.insert("sourceIPs".to_owned(), json!([source.to_string()]));
+        }
+        insert_text(map, "userAgent", self.user_agent);
+        if !self.attributes.resource.is_empty() {
+            map.insert("objectRef".to_owned(), reference_json(self.attributes));
+        }
+        let mut status = json!({ "metadata": {}, "code": self.code });
+        if let Some(status) = status.as_object_mut().filter(|_| !self.reason.is_empty()) {
+            insert_text(status, "status", "Failure");
+            insert_text(status, "reason", self.reason);
+        }
+        map.insert("responseStatus".to_owned(), status);
+        insert_text(map, "requestReceivedTimestamp", &self.received.micro_time());
+        insert_text(map, "stageTimestamp", &self.now.micro_time());
+        if !self.decision.is_empty() {
+            map.insert(
+                "annotations".to_owned(),
+                json!({
+                    "authorization.k8s.io/decision": self.decision,
+                    "authorization.k8s.io/reason": self.decision_reason,
+                }),
+            );
+        }
+        event
+    }
+}
+
+fn user_json(user: &User) -> Value {
+    let mut map = Map::new();
+    insert_text(&mut map, "username", &user.name);
+    insert_text(&mut map, "uid", &user.uid);
+    if !user.groups.is_empty() {
+        map.insert("groups".to_owned(), json!(user.groups));
+    }
+    if !user.extra.is_empty() {
+        map.insert("extra".to_owned(), json!(user.extra));
+    }
+    Value::Object(map)
+}
+
+fn reference_json(attributes: &Attributes) -> Value {
+    let mut map = Map::new();
+    for (key, value) in [
+        ("resource", &attributes.resource),
+        ("namespace", &attributes.namespace),
+        ("name", &attributes.name),
+        ("apiGroup", &attributes.group),
+        ("apiVersion", &attributes.version),
+        ("subresource", &attributes.subresource),
+    ] {
+        insert_text(&mut map, key, value);
+    }
+    Value::Object(map)
+}
+
+fn insert_text(map: &mut Map<String, Value>, key: &str, value: &str) {
+    if !value.is_empty() {
+        map.insert(key.to_owned(), Value::String(value.to_owned()));
+    }
+}
