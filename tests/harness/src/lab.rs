@@ -63,9 +63,19 @@ impl Lab {
         self.run(&args)
     }
 
+    /// A setting of the lab: `LAB_KEY`, `LAB_CA`, `LAB_NET`, ...
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    pub fn setting(&self, name: &str) -> String {
+        let all = self.ok(&["env"]);
+        let line = all.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("the lab has no setting {name}:\n{all}")).trim_matches('"').to_owned()
+    }
+
     /// The private key whose public half every host accepts for the user `deploy`.
     pub fn key(&self) -> PathBuf {
-        PathBuf::from(self.ok(&["key"]).trim())
+        PathBuf::from(self.setting("LAB_KEY"))
     }
 
     /// The SHA-256 fingerprint of host `i`'s ed25519 key, asked of the host itself.
