@@ -1,0 +1,153 @@
+use super::*;
+use otternauts_meta::Secret;
+use otternauts_schema::definition::{Names, Origin, Scope};
+use serde_json::json;
+
+fn definition(group: &str, kind: &str) -> Definition {
+    Definition {
+        group: group.to_owned(),
+        names: Names { kind: kind.to_owned(), ..Names::default() },
+        scope: Scope::Namespaced,
+        origin: Origin::BuiltIn,
+        versions: Vec::new(),
+        hash: 0,
+    }
+}
+
+fn secret(name: &str, uid: &str) -> Object {
+    Object::from_value(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": uid,
+            "annotations": {
+                "note": "clear",
+                "kubectl.kubernetes.io/last-applied-configuration": "{\"stringData\":{\"a\":\"hunter2\"}}",
+            },
+        },
+        "type": "Opaque",
+        "data": {"a": "aHVudGVyMg==", "empty": ""},
+    }))
+    .expect("an object")
+}
+
+fn vault() -> Vault {
+    Vault::open(&Identity::generate(), None).expect("made").0
+}
+
+#[test]
+fn data_and_the_last_applied_annotation_are_sealed_and_come_back_as_they_were() {
+    let (vault, kind) = (vault(), definition("", "Secret"));
+    let mut object = secret("db", "u-1");
+    vault.seal_object(&kind, &mut object).expect("sealed");
+    let text = object.clone().into_value().to_string();
+    assert!(!text.contains("aHVudGVyMg") && !text.contains("hunter2"), "{text}");
+    assert!(object.at(&["data", "empty"]).and_then(Value::as_str).is_some_and(|v| v.starts_with("otter:v1:1:")));
+    assert_eq!(object.annotation("note"), Some("clear"));
+    vault.open_object(&kind, &mut object).expect("opened");
+    assert_eq!(object, secret("db", "u-1"));
+}
+
+#[test]
+fn the_same_value_is_never_sealed_to_the_same_bytes() {
+    let (vault, kind) = (vault(), definition("", "Secret"));
+    let (mut a, mut b) = (secret("db", "u-1"), secret("db", "u-1"));
+    vault.seal_object(&kind, &mut a).expect("sealed");
+    vault.seal_object(&kind, &mut b).expect("sealed");
+    assert_ne!(a.at(&["data", "a"]), b.at(&["data", "a"]));
+}
+
+#[test]
+fn a_sealed_value_opens_in_its_own_place_only() {
+    let (vault, kind) = (vault(), definition("", "Secret"));
+    let mut original = secret("db", "u-1");
+    vault.seal_object(&kind, &mut original).expect("sealed");
+    let check = |what: &str, change: &dyn Fn(&mut Object)| {
+        let mut moved = original.clone();
+        change(&mut moved);
+        let error = vault.open_object(&kind, &mut moved).expect_err(what).to_string();
+        assert!(error.contains("cannot be opened"), "{what}: {error}");
+    };
+    check("another name", &|o| o.set_meta_str("name", "other"));
+    check("another namespace", &|o| o.set_meta_str("namespace", "other"));
+    check("another uid", &|o| o.set_meta_str("uid", "u-2"));
+    let data = |o: &mut Object, key: &str, value: Value| {
+        o.0["data"][key] = value;
+    };
+    check("another field", &|o| {
+        let value = o.0["data"]["a"].clone();
+        data(o, "empty", value);
+    });
+    check("a changed character", &|o| {
+        let mut value = o.0["data"]["a"].as_str().expect("sealed").to_owned();
+        let last = value.pop().expect("not empty");
+        value.push(if last == 'A' { 'B' } else { 'A' });
+        data(o, "a", value.into());
+    });
+    check("another key", &|o| {
+        let value = o.0["data"]["a"].as_str().expect("sealed").replacen(":1:", ":2:", 1);
+        data(o, "a", value.into());
+    });
+    check("not sealed", &|o| data(o, "a", "aHVudGVyMg==".into()));
+    check("cut short", &|o| data(o, "a", "otter:v1:1:AAAA".into()));
+    let other = Vault::open(&Identity::generate(), None).expect("made").0;
+    assert!(other.open_object(&kind, &mut original.clone()).is_err(), "another store");
+}
+
+#[test]
+fn kinds_without_secret_fields_are_left_alone() {
+    let vault = vault();
+    let kind = definition("", "ConfigMap");
+    let mut object = secret("db", "u-1");
+    vault.seal_object(&kind, &mut object).expect("nothing to do");
+    assert_eq!(object, secret("db", "u-1"));
+    assert!(!vault.seals(&kind));
+    assert!(!vault.seals(&definition("example.com", "Secret")));
+    assert!(vault.seals(&definition("", "Secret")));
+}
+
+#[test]
+fn a_kept_keyring_opens_with_its_key_and_with_no_other() {
+    let (key, other) = (Identity::generate(), Identity::generate());
+    let (vault, kept) = Vault::open(&key, None).expect("made");
+    let kept = kept.expect("a new keyring is to be stored");
+    let mut object = secret("db", "u-1");
+    vault.seal_object(&definition("", "Secret"), &mut object).expect("sealed");
+    let (again, nothing) = Vault::open(&key, Some(&kept)).expect("opens");
+    assert_eq!(nothing, None, "never written twice");
+    again.open_object(&definition("", "Secret"), &mut object).expect("opened");
+    let error = Vault::open(&other, Some(&kept)).err().expect("refused").to_string();
+    assert!(error.contains(&key.recipient()) && error.contains(&other.recipient()), "{error}");
+    assert_eq!(Vault::needs(&kept).expect("readable"), key.recipient());
+    assert!(Vault::open(&key, Some(b"nonsense")).is_err());
+}
+
+#[test]
+fn a_key_is_one_line_and_its_file_is_for_its_owner_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("secret.key");
+    let sources = |environment: Option<&str>, named: Option<PathBuf>| KeySources {
+        environment: environment.map(|text| Secret::new(text.to_owned())),
+        file: named,
+        data_dir_file: file.clone(),
+    };
+    assert!(sources(None, None).load().expect("no error").is_none());
+    assert!(sources(None, Some(dir.path().join("missing"))).load().is_err(), "a named file must be there");
+    let key = Identity::generate();
+    let line = key.to_line();
+    std::fs::write(&file, format!("# created: today\n\n{}", line.expose())).expect("written");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("set");
+    let error = sources(None, None).load().err().expect("refused").to_string();
+    assert!(error.contains("mode 640"), "{error}");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    assert_eq!(sources(None, None).load().expect("read").expect("there").recipient(), key.recipient());
+    let second = Identity::generate();
+    let from_environment = sources(Some(second.to_line().expose()), None).load().expect("read").expect("there");
+    assert_eq!(from_environment.recipient(), second.recipient());
+    for bad in ["", "AGE-SECRET-KEY-1NONSENSE", &line.expose().repeat(2), "age1abc"] {
+        let error = sources(Some(bad), None).load().err().expect("refused").to_string();
+        assert_eq!(error, "the secret key from OTTERNAUTS_SECRET_KEY is not one AGE-SECRET-KEY-1... line");
+    }
+}
