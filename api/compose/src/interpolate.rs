@@ -1,0 +1,256 @@
+//! `${VAR}` as the Compose specification words it (OT-44), on the parsed tree: a value can never become structure.
+
+use crate::finding::Finding;
+use crate::tree::{Entry, Node, Value};
+use otternauts_meta::Secret;
+use std::collections::BTreeMap;
+
+/// How deep `${A:-${B:-…}}` may nest.
+const MAX_NESTING: usize = 16;
+/// Longest text one scalar may become, in bytes: a few references to a large value must not exhaust memory.
+const MAX_EXPANDED: usize = 1 << 20;
+
+/// The variables a stack may use. Values can be secrets: they are not printed and are wiped when dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<String, Secret<Vec<u8>>>);
+
+impl Values {
+    /// Sets a variable; the last one set wins.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
+        self.0.insert(name.into(), Secret::new(value.into()));
+    }
+
+    /// The value as bytes: configs and secrets with `environment:` may be binary.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(|v| v.expose().as_slice())
+    }
+
+    /// The value as text. `None` as well when it is not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.bytes(name)?).ok()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What is known about variables while a document is read.
+#[derive(Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// Admission: values may arrive later, so a text with a variable stays open.
+    Nothing,
+    /// Deployment: what is not here has no value.
+    All(&'a Values),
+}
+
+/// Replaces the variables of every scalar value; keys stay as they are. All unresolved names are reported, not only the first.
+pub(crate) fn interpolate(node: &mut Node, path: &str, known: Known<'_>, errors: &mut Vec<Finding>) {
+    match &mut node.value {
+        Value::Text(text) if text.contains('$') => {
+            let mut expander = Expander { known, open: false, problems: Vec::new() };
+            let result = expander.expand(text, 0);
+            for message in expander.problems {
+                let (line, column) = (node.at.line, node.at.column);
+                errors.push(Finding { path: path.to_owned(), line, column, message });
+            }
+            node.value = if expander.open { Value::Open(std::mem::take(text)) } else { Value::Text(result) };
+        }
+        Value::List(items) => {
+            for (i, item) in items.iter_mut().enumerate() {
+                interpolate(item, &format!("{path}[{i}]"), known, errors);
+            }
+        }
+        Value::Map(entries) => {
+            for Entry { key, value, .. } in entries {
+                interpolate(value, &join(path, key), known, errors);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `services` + `web` = `services.web`; keys with dots are quoted so that the path stays readable.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    match (path, key.contains('.')) {
+        ("", false) => key.to_owned(),
+        ("", true) => format!("[{key:?}]"),
+        (_, false) => format!("{path}.{key}"),
+        (_, true) => format!("{path}[{key:?}]"),
+    }
+}
+
+struct Expander<'a> {
+    known: Known<'a>,
+    /// A variable was met whose value is not known yet.
+    open: bool,
+    problems: Vec<String>,
+}
+
+impl Expander<'_> {
+    fn expand(&mut self, text: &str, depth: usize) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            out.push_str(&rest[..dollar]);
+            rest = &rest[dollar + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+            } else if let Some(inside) = rest.strip_prefix('{') {
+                let Some(end) = closing_brace(inside) else {
+                    self.problem(format!(
+                        "invalid interpolation: \"${{{inside}\" is never closed; write $$ for a literal $"
+                    ));
+                    return out;
+                };
+                let value = self.braced(&inside[..end], depth);
+                out.push_str(&value);
+                rest = &inside[end + 1..];
+            } else {
+                let length = name_length(rest);
+                if length == 0 {
+                    self.problem("invalid interpolation: a lone \"$\"; write $$ for a literal $".into());
+                    return out;
+                }
+                let value = self.required(&rest[..length]);
+                out.push_str(&value);
+                rest = &rest[length..];
+            }
+            if out.len() > MAX_EXPANDED {
+                self.problem(format!("the value would be longer than {MAX_EXPANDED} bytes"));
+                return String::new();
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+
+    fn problem(&mut self, message: String) {
+        if !self.problems.contains(&message) {
+            self.problems.push(message);
+        }
+    }
+
+    /// `None`: not set. While nothing is known every variable counts as open.
+    fn lookup(&mut self, name: &str) -> Option<String> {
+        match self.known {
+            Known::Nothing => {
+                self.open = true;
+                None
+            }
+            Known::All(values) => match values.bytes(name) {
+                None => None,
+                Some(_) => match values.text(name) {
+                    Some(text) => Some(text.to_owned()),
+                    None => {
+                        self.problem(format!("the value of variable {name} is not UTF-8 text"));
+                        Some(String::new())
+                    }
+                },
+            },
+        }
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        match self.lookup(name) {
+            Some(value) => value,
+            None => {
+                if matches!(self.known, Known::All(_)) {
+                    self.problem(format!("variable {name} has no value"));
+                }
+                String::new()
+            }
+        }
+    }
+
+    /// What stands between `${` and `}`.
+    fn braced(&mut self, inside: &str, depth: usize) -> String {
+        let length = name_length(inside);
+        let (name, operation) = inside.split_at(length);
+        if length == 0 {
+            self.problem(format!(
+                "invalid interpolation: \"${{{inside}}}\" names no variable; write $$ for a literal $"
+            ));
+            return String::new();
+        }
+        if depth >= MAX_NESTING {
+            self.problem(format!("interpolation is nested deeper than {MAX_NESTING} levels"));
+            return String::new();
+        }
+        if operation.is_empty() {
+            return self.required(name);
+        }
+        let (or_empty, operation) = match operation.strip_prefix(':') {
+            Some(rest) => (true, rest),
+            None => (false, operation),
+        };
+        let value = self.lookup(name).filter(|v| !(or_empty && v.is_empty()));
+        let mut chars = operation.chars();
+        let operator = chars.next();
+        let argument = chars.as_str();
+        match operator {
+            Some('-') => match value {
+                Some(value) => value,
+                None => self.expand(argument, depth + 1),
+            },
+            Some('+') => match value {
+                Some(_) => self.expand(argument, depth + 1),
+                None => String::new(),
+            },
+            Some('?') => match value {
+                Some(value) => value,
+                None => {
+                    let why = self.expand(argument, depth + 1);
+                    if matches!(self.known, Known::All(_)) {
+                        let detail = if why.is_empty() { String::new() } else { format!(": {why}") };
+                        self.problem(format!("variable {name} has no value{detail}"));
+                    }
+                    String::new()
+                }
+            },
+            _ => {
+                self.problem(format!(
+                    "invalid interpolation: \"${{{inside}}}\"; after the name come :- - :? ? :+ or +"
+                ));
+                String::new()
+            }
+        }
+    }
+}
+
+fn name_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        Some(b) if b.is_ascii_alphabetic() || *b == b'_' => {}
+        _ => return 0,
+    }
+    bytes.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count()
+}
+
+/// Where the `}` of an already open `${` stands; inner `${…}` count, `$$` hides the next character.
+fn closing_brace(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut depth, mut i) = (0usize, 0usize);
+    while i < bytes.len() {
+        match bytes[i] {
+            b'$' if bytes.get(i + 1) == Some(&b'$') => i += 1,
+            b'$' if bytes.get(i + 1) == Some(&b'{') => {
+                depth += 1;
+                i += 1;
+            }
+            b'}' if depth == 0 => return Some(i),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! Whole files in, findings and documents out.
+
+use super::*;
+use serde_json::Value as Json;
+
+fn errors(text: &str, policy: &Policy) -> Vec<String> {
+    check(text, policy).errors.iter().map(Finding::to_string).collect()
+}
+
+fn baseline(text: &str) -> Vec<String> {
+    errors(text, &Policy::default())
+}
+
+fn rendered(text: &str, values: &Values, policy: &Policy) -> (Rendered, Json) {
+    let compiled = compile(text, values, policy).unwrap_or_else(|e| panic!("{e:#?}"));
+    let who = Identity {
+        namespace: "default".into(),
+        stack: "shop".into(),
+        deployment: "shop-1".into(),
+        ..Identity::default()
+    };
+    let rendered = render(&compiled.project, &who).expect("renders");
+    let json = serde_json::from_str(rendered.document.expose()).expect("JSON");
+    (rendered, json)
+}
+
+fn service(body: &str) -> String {
+    format!("services:\n  web:\n    image: nginx:1\n{body}")
+}
+
+#[test]
+fn a_file_without_services_is_refused_ot_41() {
+    assert_eq!(baseline("services: {}\n"), ["line 1, column 11: services: a stack needs at least one service"]);
+    assert_eq!(baseline("version: '3.8'\n"), ["line 1, column 1: services: a stack needs at least one service"]);
+    assert_eq!(baseline("- a\n"), ["line 1, column 1: expected a mapping with \"services\", found a list"]);
+}
+
+#[test]
+fn unknown_keys_are_errors_with_a_suggestion() {
+    assert_eq!(
+        baseline("services:\n  web:\n    imge: nginx\n    image: nginx\n"),
+        ["line 3, column 5: services.web.imge: unknown key; did you mean \"image\"?"]
+    );
+    assert_eq!(
+        baseline(&service("    deploy: {replica: 2}\n")),
+        ["line 4, column 14: services.web.deploy.replica: unknown key; did you mean \"replicas\"?"]
+    );
+    assert_eq!(baseline(&service("    x-mine: 1\n")), [""; 0]);
+}
+
+#[test]
+fn keys_that_leave_the_container_need_a_privileged_namespace() {
+    for key in [
+        "privileged: true",
+        "devices: [/dev/x]",
+        "security_opt: [a]",
+        "pid: host",
+        "ipc: host",
+        "userns_mode: host",
+        "network_mode: host",
+        "cap_add: [NET_ADMIN]",
+    ] {
+        let text = service(&format!("    {key}\n"));
+        let found = baseline(&text);
+        assert_eq!(found.len(), 1, "{key}: {found:?}");
+        assert!(
+            found[0].contains("line 4, column 5") && found[0].contains("otternauts.dev/policy=privileged"),
+            "{found:?}"
+        );
+        assert_eq!(errors(&text, &Policy::of(Level::Privileged)), [""; 0], "{key}");
+    }
+    assert_eq!(baseline(&service("    privileged: false\n")), [""; 0]);
+    let honoured = check(&service("    cap_add: [NET_ADMIN]\n"), &Policy::of(Level::Privileged));
+    assert_eq!(honoured.warnings, []);
+    assert_eq!(check(&service("    pid: host\n"), &Policy::of(Level::Privileged)).warnings.len(), 1);
+}
+
+#[test]
+fn keys_without_meaning_in_swarm_are_warnings() {
+    let found = check(
+        &service("    restart: always\n    container_name: x\n    mem_limit: 5m\n    build: .\n"),
+        &Policy::default(),
+    );
+    assert_eq!(found.errors, []);
+    let texts: Vec<String> = found.warnings.iter().map(Finding::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "line 4, column 5: services.web.restart: Swarm ignores it; use deploy.restart_policy",
+            "line 5, column 5: services.web.container_name: Swarm names its containers itself",
+            "line 6, column 5: services.web.mem_limit: Swarm ignores it; use deploy.resources",
+            "line 7, column 5: services.web.build: nothing is built: the image is pulled",
+        ]
+    );
+}
+
+#[test]
+fn what_needs_a_file_of_the_author_is_refused() {
+    assert_eq!(baseline("services:\n  web:\n    build: .\n").len(), 1);
+    assert!(baseline(&service("    env_file: .env\n"))[0].contains("services.web.env_file: a path means nothing"));
+    for section in ["configs", "secrets"] {
+        let text = service("") + &format!("{section}:\n  a:\n    file: ./a\n");
+        assert!(
+            baseline(&text)[0].contains(&format!("line 6, column 5: {section}.a.file: a path means nothing")),
+            "{text}"
+        );
+    }
+    assert!(baseline(&service("    volumes: ['./data:/data']\n"))[0].contains("is a path on your machine"));
+}
+
+#[test]
+fn images_are_checked_before_anything_is_sent_ot_47() {
+    let check = |image: &str, fine: bool| {
+        let found = baseline(&format!("services:\n  web:\n    image: {image}\n"));
+        assert_eq!(found.is_empty(), fine, "{image}: {found:?}");
+    };
+    for fine in [
+        "nginx",
+        "nginx:1.27",
+        "registry.lab/lab/web:v1",
+        "localhost:5000/a/b",
+        "ghcr.io/o/r@sha256:".to_owned().as_str(),
+    ] {
+        if fine.ends_with(':') {
+            check(&format!("{fine}{}", "a".repeat(64)), true);
+        } else {
+            check(fine, true);
+        }
+    }
+    for bad in ["Nginx", "'nginx:'", "'a b'", "nginx@sha256:12", "'../x'", "'nginx:la test'", "'x//y'"] {
+        check(bad, false);
+    }
+    let policy = Policy { registries: vec!["registry.lab".into()], ..Policy::default() };
+    assert!(errors(&service(""), &policy)[0].contains("images from docker.io are not allowed by the cluster"));
+}
+
+#[test]
+fn host_ports_follow_the_policy() {
+    let ports = |list: &str, policy: &Policy| errors(&service(&format!("    ports: [{list}]\n")), policy);
+    let plain = Policy::default();
+    assert_eq!(ports("'8080:80', '1024:81/udp', '65535:82', '9000'", &plain), [""; 0]);
+    assert!(ports("'80:80'", &plain)[0].contains("host port 80 belongs to the ingress"));
+    assert!(ports("'443:443'", &plain)[0].contains("belongs to the ingress"));
+    assert!(ports("'22:22'", &plain)[0].contains("not allowed under policy baseline: 1024 to 65535 are"));
+    assert!(ports("'8080:80'", &Policy::of(Level::Restricted))[0].contains("not allowed under policy restricted"));
+    assert_eq!(ports("'22:22', '80:80'", &Policy::of(Level::Privileged)), [""; 0]);
+    let listed = Policy { host_ports: vec!["53".into(), "9000-9010".into()], ..Policy::default() };
+    assert_eq!(ports("'53:53/udp', '9005:80'", &listed), [""; 0]);
+    assert!(ports("'8080:80'", &listed)[0].contains("the cluster allows 53, 9000-9010"));
+    assert!(ports("'127.0.0.1:8080:80'", &plain)[0].contains("open on every address"));
+    assert!(ports("'8000-8002:80-81'", &plain)[0].contains("differ in length"));
+    assert!(ports("'70000:80'", &plain)[0].contains("expected HOST:CONTAINER"));
+    assert!(ports("'8080:80', '8080:81'", &plain)[0].contains("already published"));
+    assert_eq!(ports("'${PORT}:80', {target: 80, published: '${P}'}", &plain), [""; 0]);
+}
+
+#[test]
+fn bind_mounts_follow_the_policy() {
+    let mount = |volume: &str, policy: &Policy| errors(&service(&format!("    volumes: [{volume}]\n")), policy);
+    assert!(mount("'/var/run/docker.sock:/x'", &Policy::default())[0].contains("host path \"/var/run/docker.sock\""));
+    let listed = Policy { bind_mounts: vec!["/srv/data".into()], ..Policy::default() };
+    assert_eq!(mount("'/srv/data:/a', '/srv/data/b:/c:ro'", &listed), [""; 0]);
+    for outside in ["/srv/data/../etc:/a", "/srv/database:/a", "/srv:/a"] {
+        assert_eq!(mount(&format!("'{outside}'"), &listed).len(), 1, "{outside}");
+    }
+    let by_volume =
+        service("    volumes: ['d:/d']\n") + "volumes: {d: {driver_opts: {type: none, o: bind, device: /etc}}}\n";
+    assert!(baseline(&by_volume)[0].contains("it mounts the host path \"/etc\""));
+    assert!(mount("'data:/data'", &Policy::default())[0].contains("is not declared under volumes"));
+}
+
+#[test]
+fn networks_of_the_machine_are_out_of_reach() {
+    let text = service("    networks: [h]\n") + "networks: {h: {external: true, name: host}}\n";
+    assert!(baseline(&text)[0].contains("belongs to the machine"), "{:?}", baseline(&text));
+    let fixed = service("    networks: [h]\n") + "networks: {h: {name: shared}}\n";
+    assert!(baseline(&fixed)[0].contains("a fixed name is shared"));
+    assert!(baseline(&service("    networks: [gone]\n"))[0].contains("\"gone\" is not declared"));
+}
+
+#[test]
+fn domains_are_checked_with_line_and_column_ot_43() {
+    let domain =
+        |d: &str| baseline(&service(&format!("    expose: [80]\n    x-otternauts:\n      domains:\n        - {d}\n")));
+    assert_eq!(domain("shop.example.com"), [""; 0]);
+    assert_eq!(domain("{host: shop.example.com, path: /api, port: 8080}"), [""; 0]);
+    assert!(
+        domain("exa_mple.com")[0]
+            .starts_with("line 7, column 11: services.web.x-otternauts.domains[0]: \"exa_mple.com\"")
+    );
+    for bad in ["-a.com", "'a..com'", "10.0.0.1", "'*.example.com'", "'https://a.com'", "'a b.com'"] {
+        assert_eq!(domain(bad).len(), 1, "{bad}");
+    }
+    let two = service("    expose: [80, 81]\n    x-otternauts: {domains: [a.com]}\n");
+    assert!(baseline(&two)[0].contains("Ports 80, 81 are known: set x-otternauts.port"));
+}
+
+#[test]
+fn every_unresolved_variable_is_listed_with_its_place() {
+    let text = service("    environment:\n      A: ${ONE}\n      B: x${TWO}y$THREE\n");
+    assert_eq!(baseline(&text), [""; 0]);
+    let found = compile(&text, &Values::default(), &Policy::default()).err().expect("refused");
+    let texts: Vec<String> = found.iter().map(Finding::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "line 5, column 10: services.web.environment.A: variable ONE has no value",
+            "line 6, column 10: services.web.environment.B: variable TWO has no value",
+            "line 6, column 10: services.web.environment.B: variable THREE has no value",
+        ]
+    );
+}
+
+#[test]
+fn a_value_cannot_smuggle_anything_past_the_policy() {
+    let mut values = Values::default();
+    values.insert("PORT", "22");
+    values.insert("PATH_", "/etc");
+    let text = service("    ports: ['${PORT}:22']\n    volumes: ['${PATH_}:/x']\n");
+    assert_eq!(baseline(&text), [""; 0]);
+    assert_eq!(compile(&text, &values, &Policy::default()).err().map(|e| e.len()), Some(2));
+}
+
+#[test]
+fn services_come_in_start_order() {
+    let text = "services:\n  web: {image: a, depends_on: {db: {condition: service_healthy}}}\n  db: {image: b, depends_on: [cache]}\n  cache: {image: c}\n";
+    let compiled = compile(text, &Values::default(), &Policy::default()).map_err(|e| format!("{e:?}")).expect("fine");
+    let names: Vec<&str> = compiled.project.services.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["cache", "db", "web"]);
+    assert_eq!(compiled.warnings.len(), 1);
+    let circle = "services:\n  a: {image: a, depends_on: [b]}\n  b: {image: b, depends_on: [a]}\n";
+    assert!(baseline(circle)[0].contains("goes round in a circle: a, b"));
+}
+
+#[test]
+fn combinations_swarm_would_refuse_are_found_first() {
+    let deploy = |d: &str| baseline(&service(&format!("    deploy: {d}\n")));
+    assert_eq!(deploy("{mode: global, replicas: 2}").len(), 1);
+    assert_eq!(deploy("{mode: replicated-job, update_config: {order: start-first}}").len(), 1);
+    assert_eq!(deploy("{update_config: {order: sideways}}").len(), 1);
+    assert_eq!(deploy("{resources: {limits: {memory: lots}}}").len(), 1);
+    assert!(baseline(&service("    ports: ['8080:80']\n    deploy: {endpoint_mode: dnsrr}\n"))[0].contains("dnsrr"));
+    assert_eq!(
+        baseline(&service(
+            "    ports: [{target: 80, published: 8080, mode: host}]\n    deploy: {endpoint_mode: dnsrr}\n"
+        )),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_sample_renders_exactly_like_this() {
+    let mut values = Values::default();
+    values.insert("DB_PASSWORD", "pa$$word");
+    let (rendered, json) = rendered(include_str!("../fixtures/sample.yaml"), &values, &Policy::default());
+    let golden = include_str!("../fixtures/sample.rendered.json");
+    let pretty = serde_json::to_string_pretty(&json).expect("JSON") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/sample.rendered.json");
+        std::fs::write(path, &pretty).expect("golden written");
+        return;
+    }
+    assert_eq!(pretty, golden, "run with UPDATE_GOLDEN=1 after a deliberate change");
+    assert_eq!(rendered.stack_name, swarm_stack_name("default", "shop"));
+    assert_eq!(rendered.inline.len(), 2);
+}
+
+#[test]
+fn only_what_changed_gets_a_new_hash_and_a_new_deployment_label() {
+    let two = |image: &str| format!("services:\n  a: {{image: one}}\n  b: {{image: {image}}}\n");
+    let (first, _) = rendered(&two("two"), &Values::default(), &Policy::default());
+    let (again, _) = rendered(&two("two"), &Values::default(), &Policy::default());
+    assert_eq!(first.services, again.services);
+    assert_eq!(diff(Some(&first), &again), []);
+    let compiled =
+        compile(&two("three"), &Values::default(), &Policy::default()).map_err(|e| format!("{e:?}")).expect("fine");
+    let running = first.services.iter().map(|s| (s.name.clone(), (s.spec_sha256.clone(), "shop-1".into()))).collect();
+    let who = Identity { namespace: "default".into(), stack: "shop".into(), deployment: "shop-2".into(), running };
+    let second = render(&compiled.project, &who).expect("renders");
+    let json: Json = serde_json::from_str(second.document.expose()).expect("JSON");
+    let label = |s: &str| json["services"][s]["deploy"]["labels"]["otternauts.dev/deployment"].clone();
+    assert_eq!((label("a"), label("b")), ("shop-1".into(), "shop-2".into()));
+    let changes: Vec<String> = diff(Some(&first), &second).iter().map(Change::to_string).collect();
+    assert_eq!(changes, ["~ services.b.image: \"two\" -> \"three\""]);
+}
+
+#[test]
+fn a_hash_does_not_depend_on_the_order_of_keys() {
+    let (a, _) = rendered(&service("    user: x\n    hostname: h\n"), &Values::default(), &Policy::default());
+    let (b, _) = rendered(&service("    hostname: h\n    user: x\n"), &Values::default(), &Policy::default());
+    assert_eq!(a.services, b.services);
+}
+
+#[test]
+fn new_content_of_a_config_is_a_new_object_and_a_new_hash() {
+    let text = |c: &str| {
+        service("    configs: [{source: c, target: /c, mode: 0440}]\n") + &format!("configs: {{c: {{content: {c}}}}}\n")
+    };
+    let (a, json) = rendered(&text("one"), &Values::default(), &Policy::default());
+    let (b, _) = rendered(&text("two"), &Values::default(), &Policy::default());
+    assert_ne!(a.inline[0].name, b.inline[0].name);
+    assert_ne!(a.services[0].spec_sha256, b.services[0].spec_sha256);
+    assert_eq!(json["services"]["web"]["configs"][0]["mode"], 0o440);
+    assert_eq!(json["configs"]["c"]["external"], true);
+}
+
+#[test]
+fn names_that_docker_would_refuse_are_found_first() {
+    let compiled = compile(&service("").replace("web", &"w".repeat(60)), &Values::default(), &Policy::default());
+    let compiled = compiled.map_err(|e| format!("{e:?}")).expect("fine");
+    let who = Identity { namespace: "n".into(), stack: "shop".into(), ..Identity::default() };
+    assert!(render(&compiled.project, &who).err().expect("too long").contains("at most 49 characters are left"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_input_panics(text in "(services|web|image|ports|:|\n|  |- |\\[|\\]|\\{|\\}|\\$|a|1|&x|\\*x|<<|\"|'|,){0,60}") {
+        let _ = check(&text, &Policy::default());
+        let _ = compile(&text, &Values::default(), &Policy::of(Level::Privileged));
+    }
+}
