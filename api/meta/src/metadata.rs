@@ -17,14 +17,11 @@ pub fn validate_metadata(obj: &Object, namespaced: bool, rule: NameRule, path: &
     let empty = Map::new();
     let meta = obj.metadata().unwrap_or(&empty);
     let mut errors = ErrorList::new();
+    let prefix = obj.meta_str("generateName");
+    if !prefix.is_empty() {
+        complain(&mut errors, &path.child("generateName"), prefix, rule.check_prefix(prefix));
+    }
     if obj.name().is_empty() {
-        let prefix = obj.meta_str("generateName");
-        complain(
-            &mut errors,
-            &path.child("generateName"),
-            prefix,
-            if prefix.is_empty() { vec![] } else { rule.check_prefix(prefix) },
-        );
         errors.push(FieldError::required(&path.child("name"), "name or generateName is required"));
     } else {
         complain(&mut errors, &path.child("name"), obj.name(), rule.check(obj.name()));

@@ -3,8 +3,21 @@
 //! Built-in kinds and CRDs are the same thing here, a [`Definition`]; only [`Origin`] tells them apart. Pure functions:
 //! parse a schema, prune, default and validate an object, order its keys, read a path for a printer column.
 
+mod defaults;
 pub mod definition;
+mod formats;
+mod object_meta;
+mod order;
+mod parse;
+mod prune;
 pub mod schema;
+mod structural;
+mod validate;
 
+pub use defaults::{apply_defaults, drop_nulls};
 pub use definition::{Column, Definition, Names, Origin, Scale, Scope, Version};
+pub use object_meta::{decode_error, object_meta};
+pub use order::{normalize_numbers, order_keys, sort_keys};
+pub use prune::prune;
 pub use schema::{ListType, MapType, Schema, Type};
+pub use validate::{validate, validate_lists};

@@ -43,6 +43,8 @@ pub struct Schema {
     pub int_or_string: bool,
     pub preserve_unknown: bool,
     pub embedded_resource: bool,
+    /// The schema of a whole object, made by [`Schema::parse`].
+    pub is_root: bool,
     pub list_type: ListType,
     /// Set where the document says so, for "is it atomic by default or by declaration".
     pub list_type_declared: bool,
@@ -51,7 +53,7 @@ pub struct Schema {
     pub patch_merge_key: Option<String>,
     pub patch_strategy: Option<String>,
     /// The value rules of this node (enum, pattern, bounds, formats, anyOf, …), read by `validate`.
-    pub rules: crate::schema::Rules,
+    pub rules: Rules,
 }
 
 /// Value validation of one node; filled by `parse`, read by `validate`.
@@ -61,6 +63,8 @@ pub struct Rules {
     pub r#enum: Vec<Value>,
     pub format: Option<String>,
     pub pattern: Option<String>,
+    /// `pattern`, compiled.
+    pub regex: Option<regex::Regex>,
     pub minimum: Option<f64>,
     pub maximum: Option<f64>,
     pub exclusive_minimum: bool,
@@ -80,9 +84,45 @@ pub struct Rules {
     pub cel: Vec<Value>,
 }
 
+impl Type {
+    /// The word a schema document uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "object" => Self::Object,
+            "array" => Self::Array,
+            "string" => Self::String,
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "boolean" => Self::Boolean,
+            _ => return None,
+        })
+    }
+}
+
 impl Schema {
+    /// A property the document declares, without falling back to `additionalProperties`.
+    pub fn declared(&self, name: &str) -> Option<&Schema> {
+        self.properties.iter().find(|(n, _)| n == name).map(|(_, s)| s)
+    }
+
+    /// True for every object whose `metadata` follows the rules of all metadata: a root or an embedded resource.
+    pub fn is_resource(&self) -> bool {
+        self.embedded_resource || self.is_root
+    }
+
     /// The schema of a property, declared or additional.
     pub fn property(&self, name: &str) -> Option<&Schema> {
-        self.properties.iter().find(|(n, _)| n == name).map(|(_, s)| s).or(self.additional_properties.as_deref())
+        self.declared(name).or(self.additional_properties.as_deref())
     }
 }
