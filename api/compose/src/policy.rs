@@ -39,8 +39,8 @@ impl Level {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub level: Level,
-    /// `Cluster.spec.policy.hostPorts`: `"8080"` or `"8000-8100"`. Empty: what the level says.
-    pub host_ports: Vec<String>,
+    /// `Cluster.spec.policy.hostPorts`: allowed in addition to what the level says.
+    pub host_ports: Vec<u16>,
     /// `Cluster.spec.policy.bindMounts`: host paths that may be mounted, with everything below them.
     pub bind_mounts: Vec<String>,
     /// `Cluster.spec.policy.registries`: hosts images may come from. Empty: any.

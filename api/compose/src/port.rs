@@ -71,24 +71,19 @@ pub(crate) fn read(walk: &mut Walk<'_>, service: &Node, path: &str) -> Vec<Port>
 
 /// Why a host port may not be published here, or `None`.
 fn refusal(policy: &Policy, port: u16) -> Option<String> {
-    let listed = policy.host_ports.iter().any(|range| parse_range(range).is_some_and(|(a, b)| a <= port && port <= b));
     match policy.level {
         Level::Privileged => None,
-        _ if listed => None,
+        _ if policy.host_ports.contains(&port) => None,
         _ if port == 80 || port == 443 => Some(format!(
             "host port {port} belongs to the ingress; give the service a domain with x-otternauts.domains"
         )),
-        Level::Baseline if policy.host_ports.is_empty() && port >= 1024 => None,
-        Level::Baseline if policy.host_ports.is_empty() => {
-            Some(format!("host port {port} is not allowed under policy baseline: 1024 to 65535 are"))
-        }
-        level => {
-            let allowed = match policy.host_ports.is_empty() {
-                true => "none is".to_owned(),
-                false => format!("the cluster allows {}", policy.host_ports.join(", ")),
-            };
-            Some(format!("host port {port} is not allowed under policy {}: {allowed}", level.name()))
-        }
+        Level::Baseline if port >= 1024 => None,
+        Level::Baseline => Some(format!(
+            "host port {port} is not allowed under policy baseline: 1024 to 65535 are, and what the cluster lists in spec.policy.hostPorts"
+        )),
+        Level::Restricted => Some(format!(
+            "host port {port} is not allowed under policy restricted: only what the cluster lists in spec.policy.hostPorts"
+        )),
     }
 }
 

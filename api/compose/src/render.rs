@@ -117,10 +117,16 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
     Ok(Rendered { stack_name, document, services, inline, external, bodies })
 }
 
-/// `pids` came with 3.9; everything else we render is 3.8.
+/// Almost all we render is 3.8. `pids` came with 3.9, `start_interval` with 3.12 (Docker 25).
 fn version(project: &Project) -> &'static str {
-    let pids = |s: &Service| s.body.get("deploy").is_some_and(|d| d["resources"]["limits"].get("pids").is_some());
-    if project.services.iter().any(pids) { "3.9" } else { "3.8" }
+    let any = |uses: fn(&Json) -> bool, key: &str| project.services.iter().filter_map(|s| s.body.get(key)).any(uses);
+    if any(|h| h.get("start_interval").is_some(), "healthcheck") {
+        "3.12"
+    } else if any(|d| d["resources"]["limits"].get("pids").is_some(), "deploy") {
+        "3.9"
+    } else {
+        "3.8"
+    }
 }
 
 /// Over all that makes Swarm treat the service differently: its body, and the definitions of what it uses.
