@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub mod label {
     pub const NAMESPACE: &str = "otternauts.dev/namespace";
     pub const STACK: &str = "otternauts.dev/stack";
-    /// The Deployment that last changed a service: unchanged services keep theirs.
+    /// The Deployment that last changed a service: services that stay are not sent again and keep theirs.
     pub const DEPLOYMENT: &str = "otternauts.dev/deployment";
     /// Of the service as rendered, without our labels. Equal hashes mean: nothing to do.
     pub const SPEC: &str = "otternauts.dev/spec-sha256";
@@ -28,20 +28,51 @@ pub struct Identity {
     pub namespace: String,
     pub stack: String,
     pub deployment: String,
-    /// Services as they run now: name -> (spec hash, Deployment). One whose hash stays keeps its Deployment label.
-    pub running: BTreeMap<String, (String, String)>,
 }
 
-/// What goes to the Swarm. The document holds environment values: it cannot be printed.
+/// What goes to the Swarm. It holds environment values: it cannot be printed.
 pub struct Rendered {
     pub stack_name: String,
-    pub document: Secret<String>,
     pub services: Vec<RenderedService>,
     /// Configs and secrets to make before the document is sent; the document names them as external.
     pub inline: Vec<Inline>,
     /// `(section, name)` of what must already exist on the Swarm.
     pub external: Vec<(&'static str, String)>,
     pub(crate) bodies: BTreeMap<String, Json>,
+    version: &'static str,
+    labelled: Map<String, Json>,
+    /// Networks, volumes, configs and secrets.
+    shared: [(&'static str, Map<String, Json>); 4],
+}
+
+impl Rendered {
+    /// The document with all services.
+    pub fn document(&self) -> Secret<String> {
+        self.document_of(|_| true)
+    }
+
+    /// The document with some services only. Without `--prune` Swarm leaves the others exactly as they are, which is how a
+    /// service that did not change keeps its tasks, its version and its automatic rollback.
+    pub fn document_of(&self, wanted: impl Fn(&str) -> bool) -> Secret<String> {
+        let services = self.labelled.iter().filter(|(name, _)| wanted(name));
+        let services: Map<String, Json> = services.map(|(name, body)| (name.clone(), body.clone())).collect();
+        let mut document = Map::new();
+        document.insert("version".into(), json!(self.version));
+        document.insert("services".into(), Json::Object(services));
+        for (section, body) in self.shared.iter().filter(|(_, body)| !body.is_empty()) {
+            document.insert((*section).into(), Json::Object(body.clone()));
+        }
+        let mut document = Json::Object(document);
+        double_dollars(&mut document);
+        Secret::new(document.to_string())
+    }
+
+    /// One hash for the whole: equal hashes mean that there is nothing to do.
+    pub fn spec_sha256(&self) -> String {
+        let all: Vec<_> =
+            self.services.iter().map(|s| (&s.name, &s.spec_sha256)).collect::<BTreeMap<_, _>>().into_iter().collect();
+        hex::encode(Sha256::digest(json!([self.stack_name, all]).to_string()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +101,8 @@ pub struct Inline {
 /// `<stack>-<8 hex of sha256(namespace/stack)>`: stacks of one name in two namespaces do not meet.
 pub fn swarm_stack_name(namespace: &str, stack: &str) -> String {
     let hash = hex::encode(Sha256::digest(format!("{namespace}/{stack}")));
-    format!("{stack}-{}", &hash[..8])
+    // Docker takes no dots in a stack's name; the hash keeps `a.b` and `a-b` apart.
+    format!("{}-{}", stack.replace('.', "-"), &hash[..8])
 }
 
 /// Renders for Swarm. `Err` says which service's name would be too long there.
@@ -102,19 +134,14 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         let (name, image, job) = (service.name.clone(), service.image.clone(), service.is_job());
         services.push(RenderedService { name, swarm_name, image, spec_sha256, job });
     }
-    let mut document = Map::new();
-    document.insert("version".into(), json!(version(project)));
-    document.insert("services".into(), Json::Object(rendered));
-    let shared = [("networks", shared(&project.networks, who)), ("volumes", shared(&project.volumes, who))];
-    for (section, body) in shared.into_iter().chain([("configs", configs), ("secrets", secrets)]) {
-        if !body.is_empty() {
-            document.insert(section.into(), Json::Object(body));
-        }
-    }
-    let mut document = Json::Object(document);
-    double_dollars(&mut document);
-    let document = Secret::new(document.to_string());
-    Ok(Rendered { stack_name, document, services, inline, external, bodies })
+    let shared = [
+        ("networks", shared(&project.networks, who)),
+        ("volumes", shared(&project.volumes, who)),
+        ("configs", configs),
+        ("secrets", secrets),
+    ];
+    let version = version(project);
+    Ok(Rendered { stack_name, services, inline, external, bodies, version, labelled: rendered, shared })
 }
 
 /// Almost all we render is 3.8. `pids` came with 3.9, `start_interval` with 3.12 (Docker 25).
@@ -172,16 +199,12 @@ fn owner_labels(who: &Identity) -> [(&'static str, String); 2] {
 /// The body with our labels on the service. Container labels would restart tasks; these do not.
 fn labelled(service: &Service, spec_sha256: &str, who: &Identity) -> Json {
     let mut body = service.body.clone();
-    let deployment = match who.running.get(&service.name) {
-        Some((spec, deployment)) if spec == spec_sha256 => deployment,
-        _ => &who.deployment,
-    };
     let deploy = body.entry("deploy").or_insert_with(|| json!({}));
     if let Some(deploy) = deploy.as_object_mut() {
         let labels = deploy.entry("labels").or_insert_with(|| json!({}));
         if let Some(labels) = labels.as_object_mut() {
             labels.extend(owner_labels(who).map(|(k, v)| (k.to_owned(), Json::String(v))));
-            labels.insert(label::DEPLOYMENT.into(), json!(deployment));
+            labels.insert(label::DEPLOYMENT.into(), json!(who.deployment));
             labels.insert(label::SPEC.into(), json!(spec_sha256));
         }
     }
