@@ -6,6 +6,7 @@ mod house;
 mod kubectl;
 mod refusals;
 mod secrecy;
+mod stories;
 
 use otternauts_harness::{Otter, OtterOptions};
 
