@@ -10,6 +10,33 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// Bytes all `copy` operations of one patch may add together.
 pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
+/// Places in lists and objects that one patch may shift or look at, so that ten thousand operations on a large list end soon.
+const MAX_WORK: usize = 100_000_000;
+
+/// What a patch may still do.
+struct Budget {
+    copied: usize,
+    work: usize,
+}
+
+impl Budget {
+    fn copy(&mut self, value: &Value) -> Result<(), PatchError> {
+        match self.copied.checked_sub(size_up_to(value, self.copied)) {
+            Some(left) => self.copied = left,
+            None => return failed("the copies of this patch are too large together"),
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, places: usize) -> Result<(), PatchError> {
+        match self.work.checked_sub(places) {
+            Some(left) => self.work = left,
+            None => return failed("this patch is too much work"),
+        }
+        Ok(())
+    }
+}
+
 /// Applies the operations in order, all or none.
 pub fn json_patch(mut doc: Value, patch: Value) -> Result<Value, PatchError> {
     let Value::Array(operations) = patch else {
@@ -18,7 +45,7 @@ pub fn json_patch(mut doc: Value, patch: Value) -> Result<Value, PatchError> {
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOps(operations.len()));
     }
-    let mut budget = MAX_COPIED_BYTES;
+    let mut budget = Budget { copied: MAX_COPIED_BYTES, work: MAX_WORK };
     for operation in operations {
         let Value::Object(operation) = operation else {
             return Err(PatchError::Malformed("an operation of a JSON patch is an object".to_owned()));
@@ -32,18 +59,18 @@ fn failed<T>(why: impl Into<String>) -> Result<T, PatchError> {
     Err(PatchError::Failed(why.into()))
 }
 
-fn perform(doc: &mut Value, mut operation: Map<String, Value>, budget: &mut usize) -> Result<(), PatchError> {
+fn perform(doc: &mut Value, mut operation: Map<String, Value>, budget: &mut Budget) -> Result<(), PatchError> {
     let path = pointer(&operation, "path")?;
     let op = operation.get("op").and_then(Value::as_str).unwrap_or_default().to_owned();
     match op.as_str() {
-        "add" => add(doc, &path, argument(&mut operation)?),
+        "add" => add(doc, &path, argument(&mut operation)?, budget),
         "replace" => {
             let value = argument(&mut operation)?;
             checked_depth(&path, &value)?;
             *find_mut(doc, &path)? = value;
             Ok(())
         }
-        "remove" => remove(doc, &path).map(|_| ()),
+        "remove" => remove(doc, &path, budget).map(|_| ()),
         "test" => {
             let expected = argument(&mut operation)?;
             let found = find(doc, &path).unwrap_or(&Value::Null);
@@ -54,20 +81,18 @@ fn perform(doc: &mut Value, mut operation: Map<String, Value>, budget: &mut usiz
             let Some(value) = find(doc, &from) else {
                 return failed(format!("nothing to copy at {}", printed(&from)));
             };
-            match budget.checked_sub(size_up_to(value, *budget)) {
-                Some(left) => *budget = left,
-                None => return failed("the copies of this patch are too large together"),
-            }
+            budget.copy(value)?;
             let value = value.clone();
-            add(doc, &path, value)
+            add(doc, &path, value, budget)
         }
         "move" => {
             let from = pointer(&operation, "from")?;
             if path.len() > from.len() && path.starts_with(&from) {
                 return failed("a value cannot move into itself");
             }
-            let value = remove(doc, &from)?;
-            add(doc, &path, value)
+            let value = remove(doc, &from, budget)?;
+            budget.work(size_up_to(&value, budget.work))?;
+            add(doc, &path, value, budget)
         }
         _ => failed(format!("unknown operation {op:?}")),
     }
@@ -123,7 +148,7 @@ fn checked_depth(path: &[String], value: &Value) -> Result<(), PatchError> {
     if fits(value, MAX_DEPTH - path.len()) { Ok(()) } else { failed("the patched object is nested too deeply") }
 }
 
-fn add(doc: &mut Value, path: &[String], value: Value) -> Result<(), PatchError> {
+fn add(doc: &mut Value, path: &[String], value: Value, budget: &mut Budget) -> Result<(), PatchError> {
     checked_depth(path, &value)?;
     let Some((last, parents)) = path.split_last() else {
         *doc = value;
@@ -140,6 +165,7 @@ fn add(doc: &mut Value, path: &[String], value: Value) -> Result<(), PatchError>
         }
         Value::Array(items) => match index(last) {
             Some(i) if i <= items.len() => {
+                budget.work(items.len() - i)?;
                 items.insert(i, value);
                 Ok(())
             }
@@ -149,13 +175,19 @@ fn add(doc: &mut Value, path: &[String], value: Value) -> Result<(), PatchError>
     }
 }
 
-fn remove(doc: &mut Value, path: &[String]) -> Result<Value, PatchError> {
+fn remove(doc: &mut Value, path: &[String], budget: &mut Budget) -> Result<Value, PatchError> {
     let missing = || PatchError::Failed(format!("nothing to remove at {}", printed(path)));
     let (last, parents) = path.split_last().ok_or_else(missing)?;
     match find_mut(doc, parents)? {
-        Value::Object(map) => map.shift_remove(last).ok_or_else(missing),
+        Value::Object(map) => {
+            budget.work(map.len())?;
+            map.shift_remove(last).ok_or_else(missing)
+        }
         Value::Array(items) => match index(last) {
-            Some(i) if i < items.len() => Ok(items.remove(i)),
+            Some(i) if i < items.len() => {
+                budget.work(items.len() - i)?;
+                Ok(items.remove(i))
+            }
             _ => Err(missing()),
         },
         _ => Err(missing()),

@@ -88,3 +88,12 @@ fn copies_that_double_stop_at_the_budget_and_at_the_depth() {
     let nest: Vec<Value> = (0..200).map(|_| json!({"op":"move","from":"/l","path":"/k"})).collect();
     assert!(apply(&doc, &json!(nest)).is_err());
 }
+
+#[test]
+fn ten_thousand_operations_on_a_huge_list_end_soon() {
+    let doc = json!({"l": vec![1; 300_000]});
+    let front: Vec<Value> = (0..10_000).map(|_| json!({"op":"remove","path":"/l/0"})).collect();
+    assert!(apply(&doc, &json!(front)).is_err(), "H4: each removal shifts the rest");
+    let back: Vec<Value> = (0..10_000).map(|_| json!({"op":"add","path":"/l/-","value":1})).collect();
+    assert!(apply(&doc, &json!(back)).is_ok());
+}

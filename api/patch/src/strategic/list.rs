@@ -1,21 +1,19 @@
 //! Lists in a strategic merge: elements found by key, removed, added and put into order.
 
 use super::{PATCH, merge_maps};
+use crate::element;
 use crate::error::PatchError;
-use crate::value::equal;
 use otternauts_schema::Schema;
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 
 /// Merges two lists of a field whose strategy is `merge`. New elements come before the live ones.
 pub(super) fn merge(live: Vec<Value>, patch: Vec<Value>, schema: Option<&Schema>) -> Result<Vec<Value>, PatchError> {
     let of_maps = live.iter().chain(&patch).any(Value::is_object);
     if !of_maps {
-        let mut merged = live.clone();
-        for item in &patch {
-            if !merged.iter().any(|v| equal(v, item)) {
-                merged.push(item.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let both = live.iter().chain(&patch);
+        let merged = both.filter(|v| seen.insert(element::of_value(v))).cloned().collect();
         return Ok(in_order(merged, &patch, &live, None));
     }
     let Some(key) = schema.and_then(|s| s.patch_merge_key.as_deref()) else {
@@ -28,6 +26,7 @@ pub(super) fn merge(live: Vec<Value>, patch: Vec<Value>, schema: Option<&Schema>
     let order = merged.clone();
     let item_schema = schema.and_then(|s| s.items.as_deref());
     let mut result = merged;
+    let mut at = places(&result, Some(key));
     for item in &patch {
         let Value::Object(change) = item else {
             return Err(PatchError::Unmergeable("list elements are of different types".to_owned()));
@@ -35,15 +34,18 @@ pub(super) fn merge(live: Vec<Value>, patch: Vec<Value>, schema: Option<&Schema>
         let Some(wanted) = change.get(key) else {
             return Err(no_key(change, key));
         };
-        let found = result.iter().position(|v| v.get(key).is_some_and(|k| equal(k, wanted)));
-        match found {
-            Some(at) => {
-                let Value::Object(old) = result[at].take() else {
+        let wanted = element::of_value(wanted);
+        match at.get(&wanted) {
+            Some(&i) => {
+                let Value::Object(old) = result[i].take() else {
                     return Err(PatchError::Unmergeable("list elements are of different types".to_owned()));
                 };
-                result[at] = Value::Object(merge_maps(old, change.clone(), item_schema)?);
+                result[i] = Value::Object(merge_maps(old, change.clone(), item_schema)?);
             }
-            None => result.extend(super::without_directives(item.clone())),
+            None => {
+                at.insert(wanted, result.len());
+                result.extend(super::without_directives(item.clone()));
+            }
         }
     }
     Ok(in_order(result, &patch, &order, Some(key)))
@@ -58,6 +60,7 @@ enum Special {
 fn special_elements(mut live: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<Special, PatchError> {
     let mut plain = Vec::with_capacity(patch.len());
     let mut replaced = false;
+    let mut deleted = HashSet::new();
     for item in patch {
         let directive = match item.get(PATCH) {
             None => {
@@ -72,13 +75,16 @@ fn special_elements(mut live: Vec<Value>, patch: Vec<Value>, key: &str) -> Resul
                 let Some(wanted) = item.get(key) else {
                     return Err(no_key(item.as_object().unwrap_or(&Map::new()), key));
                 };
-                live.retain(|v| !v.get(key).is_some_and(|k| equal(k, wanted)));
+                deleted.insert(element::of_value(wanted));
             }
             "merge" => {
                 return Err(PatchError::Unmergeable("merging lists cannot yet be specified in the patch".to_owned()));
             }
             _ => return Err(PatchError::Unmergeable(format!("unknown patch type: {directive} in map: {item}"))),
         }
+    }
+    if !deleted.is_empty() {
+        live.retain(|v| !v.get(key).is_some_and(|k| deleted.contains(&element::of_value(k))));
     }
     Ok(if replaced { Special::Replaced(plain) } else { Special::Merge { live, patch: plain } })
 }
@@ -105,28 +111,35 @@ fn go_value(value: &Value) -> String {
     }
 }
 
-fn same_element(a: &Value, b: &Value, key: Option<&str>) -> bool {
+/// What tells an element apart: the text of its key's value, or of the whole scalar.
+fn identity(item: &Value, key: Option<&str>) -> Option<String> {
     match key {
-        None => equal(a, b),
-        Some(key) => match (a.get(key), b.get(key)) {
-            (Some(a), Some(b)) => equal(a, b),
-            _ => false,
-        },
+        None => Some(element::of_value(item)),
+        Some(key) => item.get(key).map(element::of_value),
     }
 }
 
-fn position(list: &[Value], item: &Value, key: Option<&str>) -> Option<usize> {
-    list.iter().position(|v| same_element(v, item, key))
+/// Where each identity occurs first.
+fn places(list: &[Value], key: Option<&str>) -> HashMap<String, usize> {
+    let mut places = HashMap::with_capacity(list.len());
+    for (i, item) in list.iter().enumerate() {
+        if let Some(identity) = identity(item, key) {
+            places.entry(identity).or_insert(i);
+        }
+    }
+    places
 }
 
 /// Elements that `order` names come in that order; the others keep the live order and stand where it puts them
 /// relative to the named ones. Named elements that are not live come first.
 pub(super) fn in_order(merged: Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) -> Vec<Value> {
+    let (order, live) = (places(order, key), places(live, key));
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for item in merged {
-        let live_at = position(live, &item, key);
-        match position(order, &item, key) {
-            Some(rank) => named.push((rank, live_at, item)),
+        let id = identity(&item, key).unwrap_or_default();
+        let live_at = live.get(&id).copied();
+        match order.get(&id) {
+            Some(rank) => named.push((*rank, live_at, item)),
             None => others.push((live_at.unwrap_or(usize::MAX), live_at, item)),
         }
     }
@@ -150,7 +163,7 @@ pub(super) fn in_order(merged: Vec<Value>, order: &[Value], live: &[Value], key:
 pub(super) fn check_order(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
     let mut from = 0;
     for item in patch.iter().filter(|v| v.get(PATCH).is_none()) {
-        match order[from..].iter().position(|o| same_element(o, item, key)) {
+        match order[from..].iter().position(|o| identity(o, key).is_some() && identity(o, key) == identity(item, key)) {
             Some(at) => from += at + 1,
             None => {
                 let text = "The order in patch list and $setElementOrder list doesn't match";
@@ -167,7 +180,8 @@ pub(super) fn delete_primitives(live: &mut Map<String, Value>, field: &str, chan
         return super::bad("invalid patch format of primitive list");
     };
     if let Some(Value::Array(items)) = live.get_mut(field) {
-        items.retain(|v| !gone.iter().any(|g| equal(g, v)));
+        let gone: HashSet<String> = gone.iter().map(element::of_value).collect();
+        items.retain(|v| !gone.contains(&element::of_value(v)));
     }
     Ok(())
 }

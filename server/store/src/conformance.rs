@@ -1,8 +1,0 @@
-//! The contract as tests: every engine passes all of them.
-
-#![allow(clippy::print_stdout, reason = "random tests print their seed")]
-
-mod factory;
-mod lists;
-mod watches;
-mod writes;
