@@ -1,6 +1,24 @@
 //! The integration tests: the built `otter`, real kubectl, real sshd, real dockerd. One binary, so that it links once.
 
+mod access;
+mod durability;
 mod house;
+mod kubectl;
+mod refusals;
+mod secrecy;
+mod stories;
+
+use otternauts_harness::{Otter, OtterOptions};
 
 /// The program under test.
 pub const OTTER: &str = env!("CARGO_BIN_EXE_otter");
+
+/// A fresh API server without controllers.
+fn otter() -> Otter {
+    Otter::start(OtterOptions::api(OTTER))
+}
+
+/// A fresh control plane with everything in it.
+fn whole() -> Otter {
+    Otter::start(OtterOptions::whole(OTTER))
+}

@@ -108,4 +108,20 @@ impl Definition {
     pub fn is_builtin(&self) -> bool {
         self.origin == Origin::BuiltIn
     }
+
+    /// The verbs of the main resource, in the order discovery lists them (rows D4, D13, G9). While its CRD terminates a custom
+    /// kind has fewer: the registry knows.
+    pub fn verbs(&self) -> &'static [&'static str] {
+        match (self.is_builtin(), self.group.as_str(), self.names.plural.as_str()) {
+            (true, "", "namespaces") => &["create", "delete", "get", "list", "patch", "update", "watch"],
+            (true, ..) => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            (false, ..) => &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+        }
+    }
+
+    /// The kind whose storage this one shares: both Events are one (row B9).
+    pub fn stored_as(&self) -> Option<GroupResource> {
+        let shared = self.is_builtin() && self.group == "events.k8s.io" && self.names.plural == "events";
+        shared.then(|| GroupResource::new("", "events"))
+    }
 }

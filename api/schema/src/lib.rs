@@ -3,19 +3,24 @@
 //! Built-in kinds and CRDs are the same thing here, a [`Definition`]; only [`Origin`] tells them apart. Pure functions:
 //! parse a schema, prune, default and validate an object, order its keys, read a path for a printer column.
 
+pub mod builtin;
 mod defaults;
 pub mod definition;
 mod formats;
+mod hash;
+pub mod jsonpath;
 mod object_meta;
 mod order;
 mod parse;
 mod prune;
 pub mod schema;
 mod structural;
+pub mod table;
 mod validate;
 
 pub use defaults::{apply_defaults, drop_nulls};
 pub use definition::{Column, Definition, Names, Origin, Scale, Scope, Version};
+pub use jsonpath::JsonPath;
 pub use object_meta::{decode_error, object_meta};
 pub use order::{normalize_numbers, order_keys, sort_keys};
 pub use prune::prune;

@@ -28,10 +28,11 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Reads a node that is no whole object, without judging whether it is structural: parts of built-in kinds.
-    pub fn part(document: &Value) -> Result<Self, ErrorList> {
+    /// Reads the schema of a built-in kind, which need not be structural: Kubernetes' own lists have keys that may be absent.
+    pub(crate) fn trusted(document: &Value) -> Result<Self, ErrorList> {
         let mut errors = ErrorList::new();
-        let schema = node(document, &Path::root(), &mut errors);
+        let mut schema = node(document, &Path::root(), &mut errors);
+        schema.become_root();
         if errors.is_empty() { Ok(schema) } else { Err(errors) }
     }
 

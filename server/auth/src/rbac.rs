@@ -48,24 +48,39 @@ impl Decision {
     }
 }
 
-/// The roles as they are now: whoever watches them replaces the snapshot, everybody else asks. Reads take no lock.
-#[derive(Debug, Default)]
-pub struct Authorizer(arc_swap::ArcSwap<RoleSnapshot>);
+/// The roles as they are now, from whoever keeps them.
+pub struct Authorizer(Box<dyn Fn() -> Arc<RoleSnapshot> + Send + Sync>);
 
 impl Authorizer {
-    pub fn new(snapshot: RoleSnapshot) -> Self {
-        Self(arc_swap::ArcSwap::from_pointee(snapshot))
+    /// Asks `roles` for the current snapshot on every question: it should answer without a lock.
+    pub fn live(roles: impl Fn() -> Arc<RoleSnapshot> + Send + Sync + 'static) -> Self {
+        Self(Box::new(roles))
     }
 
-    pub fn replace(&self, snapshot: RoleSnapshot) {
-        self.0.store(Arc::new(snapshot));
+    /// Always the same roles.
+    pub fn new(snapshot: RoleSnapshot) -> Self {
+        let snapshot = Arc::new(snapshot);
+        Self::live(move || Arc::clone(&snapshot))
     }
 
     pub fn snapshot(&self) -> Arc<RoleSnapshot> {
-        self.0.load_full()
+        (self.0)()
     }
 
     pub fn authorize(&self, user: &User, attributes: &Attributes) -> Decision {
-        self.0.load().authorize(user, attributes)
+        self.snapshot().authorize(user, attributes)
+    }
+}
+
+/// Nobody may do anything, but for `system:masters`.
+impl Default for Authorizer {
+    fn default() -> Self {
+        Self::new(RoleSnapshot::default())
+    }
+}
+
+impl std::fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authorizer")
     }
 }

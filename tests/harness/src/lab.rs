@@ -38,7 +38,19 @@ impl Lab {
 
     /// Runs `lab ARGS`.
     pub fn run(&self, args: &[&str]) -> Ran {
-        run(Command::new(&self.script).args(args), "")
+        self.run_with(&[], args)
+    }
+
+    /// Runs `lab ARGS` with more settings, e.g. `("LAB_DOCKER", "1")`.
+    pub fn run_with(&self, settings: &[(&str, &str)], args: &[&str]) -> Ran {
+        let mut command = Command::new(&self.script);
+        // A lab of its own beside whatever a person has running; the environment may still say otherwise.
+        for (name, value) in [("LAB_ID", "it"), ("LAB_NET", "10.87.0")] {
+            if std::env::var_os(name).is_none() {
+                command.env(name, value);
+            }
+        }
+        run(command.envs(settings.iter().copied()).args(args), "")
     }
 
     /// Runs `lab ARGS`, which must succeed.

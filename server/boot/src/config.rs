@@ -1,0 +1,202 @@
+//! What `otter serve` is told: flags first, then the file, then the defaults.
+
+use anyhow::{Context as _, bail};
+use otternauts_telemetry::LogFormat;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7443);
+
+/// Run the control plane: API server, store and controllers
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServeArgs {
+    /// Where everything is kept [default: /var/lib/otternauts for root, else ~/.otternauts]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port of the API; port 0 takes a free one [default: 127.0.0.1:7443]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Where objects are stored [default: sqlite]
+    #[arg(long, value_enum)]
+    pub store: Option<StoreKind>,
+    /// etcd's addresses, with --store etcd
+    #[arg(long, value_delimiter = ',', value_name = "URL")]
+    pub etcd_endpoints: Vec<String>,
+    /// Which controllers run in this process: all, none, or names [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "all|none|NAME,...")]
+    pub controllers: Vec<String>,
+    /// A YAML file with the same settings (dataDir, listen, ...); flags win
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// text or json [default: text]
+    #[arg(long, value_name = "text|json")]
+    #[serde(deserialize_with = "log_format")]
+    pub log_format: Option<LogFormat>,
+    /// Users by token, as kube-apiserver reads them: token,user,uid,"group1,group2"
+    #[arg(long, value_name = "FILE")]
+    pub token_auth_file: Option<PathBuf>,
+    /// More names and addresses for the server's certificate
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub tls_san: Vec<String>,
+    /// The age identity that seals secrets [default: $OTTERNAUTS_SECRET_KEY, else secret.key in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    #[default]
+    Sqlite,
+    Etcd,
+}
+
+fn log_format<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<LogFormat>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Every setting with its value.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub controllers: Controllers,
+    pub log_format: LogFormat,
+    pub token_auth_file: Option<PathBuf>,
+    pub tls_san: Vec<String>,
+    pub secret_key_file: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn resolve(flags: ServeArgs) -> anyhow::Result<Self> {
+        let file = match &flags.config {
+            Some(path) => read(path)?,
+            None => ServeArgs::default(),
+        };
+        let list = |flag: Vec<String>, file: Vec<String>| if flag.is_empty() { file } else { flag };
+        if flags.store.or(file.store).unwrap_or_default() == StoreKind::Etcd {
+            bail!("the etcd store is not in this build: use --store sqlite");
+        }
+        if !list(flags.etcd_endpoints, file.etcd_endpoints).is_empty() {
+            bail!("--etcd-endpoints needs --store etcd, which is not in this build");
+        }
+        Ok(Self {
+            data_dir: match flags.data_dir.or(file.data_dir) {
+                Some(path) => path,
+                None => default_data_dir()?,
+            },
+            listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
+            controllers: Controllers::parse(&list(flags.controllers, file.controllers))?,
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            token_auth_file: flags.token_auth_file.or(file.token_auth_file),
+            tls_san: list(flags.tls_san, file.tls_san),
+            secret_key_file: flags.secret_key_file.or(file.secret_key_file),
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<ServeArgs> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if text.trim().is_empty() {
+        return Ok(ServeArgs::default());
+    }
+    serde_saphyr::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+}
+
+/// `/var/lib/otternauts` for root, else `~/.otternauts`.
+pub fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if crate::process::is_root() {
+        return Ok(PathBuf::from("/var/lib/otternauts"));
+    }
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).context("HOME is not set: use --data-dir")?;
+    Ok(PathBuf::from(home).join(".otternauts"))
+}
+
+/// The controllers of this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Controller {
+    Onboarding,
+    Deploy,
+}
+
+impl Controller {
+    pub const ALL: [Self; 2] = [Self::Onboarding, Self::Deploy];
+
+    /// The name of its ServiceAccount in `otternauts-system`, and in `--controllers`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Onboarding => "onboarding",
+            Self::Deploy => "deploy",
+        }
+    }
+}
+
+/// Which of them run in this process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Controllers(pub Vec<Controller>);
+
+impl Controllers {
+    /// `all` (also an empty list), `none`, or names.
+    pub fn parse(words: &[String]) -> anyhow::Result<Self> {
+        match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] | ["all"] => Ok(Self(Controller::ALL.to_vec())),
+            ["none"] => Ok(Self(Vec::new())),
+            names => names.iter().map(|name| named(name)).collect::<anyhow::Result<_>>().map(Self),
+        }
+    }
+}
+
+fn named(name: &str) -> anyhow::Result<Controller> {
+    let found = Controller::ALL.into_iter().find(|controller| controller.name() == name);
+    found.with_context(|| {
+        let known: Vec<&str> = Controller::ALL.iter().map(|controller| controller.name()).collect();
+        format!("there is no controller {name:?}: use all, none, or some of {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("config.yaml");
+        let text = "listen: 0.0.0.0:8443\ncontrollers: [deploy]\ntlsSan: [otter.example]\nlogFormat: json\n";
+        std::fs::write(&path, text).expect("written");
+        let flags = ServeArgs {
+            config: Some(path),
+            data_dir: Some(dir.path().join("data")),
+            tls_san: vec!["10.0.0.1".to_owned()],
+            ..ServeArgs::default()
+        };
+        let config = Config::resolve(flags).expect("valid");
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8443");
+        assert_eq!(config.controllers, Controllers(vec![Controller::Deploy]));
+        assert_eq!(config.tls_san, ["10.0.0.1"]);
+        assert_eq!(config.log_format, LogFormat::Json);
+        let defaults = Config::resolve(ServeArgs { data_dir: Some(PathBuf::from("d")), ..ServeArgs::default() });
+        let defaults = defaults.expect("valid");
+        assert_eq!(defaults.listen.to_string(), "127.0.0.1:7443");
+        assert_eq!(defaults.controllers, Controllers(Controller::ALL.to_vec()));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_a_reason() {
+        let check = |flags: ServeArgs, expected: &str| {
+            let error = Config::resolve(ServeArgs { data_dir: Some(PathBuf::from("d")), ..flags }).expect_err(expected);
+            let error = format!("{error:#}");
+            assert!(error.contains(expected), "{error}");
+        };
+        let etcd = ServeArgs { store: Some(StoreKind::Etcd), ..ServeArgs::default() };
+        check(etcd, "the etcd store is not in this build");
+        let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
+        check(unknown, "there is no controller \"cooking\": use all, none, or some of onboarding, deploy");
+        let missing = ServeArgs { config: Some(PathBuf::from("/does/not/exist")), ..ServeArgs::default() };
+        check(missing, "cannot read /does/not/exist");
+    }
+}

@@ -1,0 +1,109 @@
+//! The data directory: ours alone, and for one process at a time.
+
+use anyhow::{Context as _, bail};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The directory, locked for as long as this lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is missing (0700) and locks it. A second process is refused.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the data directory {shown}"))?;
+        let lock = File::open(path).with_context(|| format!("cannot open the data directory {shown}"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("another otter already runs on the data directory {shown}"),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
+            }
+        }
+        let path = path.canonicalize().with_context(|| format!("cannot find the data directory {shown}"))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Closes the directory to everybody else, whoever made it. Not before the keys were found good.
+    pub fn protect(&self) -> anyhow::Result<()> {
+        for dir in [self.path.clone(), self.file("pki")] {
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+            std::fs::set_permissions(&dir, Permissions::from_mode(0o700))
+                .with_context(|| format!("cannot close {} to others", dir.display()))?;
+        }
+        Ok(())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the directory: `pki/ca.crt`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// `None` when the file is not there.
+    pub fn read(&self, name: &str) -> anyhow::Result<Option<String>> {
+        match std::fs::read_to_string(self.file(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", self.file(name).display())),
+        }
+    }
+
+    /// The whole file or the old one, never a half: written beside, made durable, then renamed.
+    pub fn write(&self, name: &str, text: &str, mode: u32) -> anyhow::Result<()> {
+        let path = self.file(name);
+        let beside = self.file(&format!("{name}.new"));
+        let write = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&beside, &path)?;
+            File::open(path.parent().unwrap_or(&self.path))?.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_refused_while_the_first_lives() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("data");
+        let first = DataDir::open(&path).expect("opens");
+        let error = DataDir::open(&path).expect_err("locked").to_string();
+        assert_eq!(error, format!("another otter already runs on the data directory {}", path.display()));
+        drop(first);
+        DataDir::open(&path).expect("opens again");
+    }
+
+    #[test]
+    fn files_and_directory_are_for_their_owner() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set");
+        let data = DataDir::open(dir.path()).expect("opens");
+        data.protect().expect("closed");
+        data.write("pki/x.key", "1", 0o600).expect("written");
+        data.write("pki/x.key", "2", 0o600).expect("written again");
+        assert_eq!(data.read("pki/x.key").expect("readable").as_deref(), Some("2"));
+        assert_eq!(data.read("missing").expect("no error"), None);
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(dir.path()), mode(&data.file("pki")), mode(&data.file("pki/x.key"))), (0o700, 0o700, 0o600));
+    }
+}

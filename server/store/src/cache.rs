@@ -1,0 +1,121 @@
+//! The bytes of recently written and recently read objects, bounded, so that a hot object costs no read.
+
+use crate::log::Place;
+use crate::record::Record;
+use parking_lot::RwLock;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many bytes of bodies are kept.
+pub(crate) const CACHE_BYTES: usize = 8 << 20;
+/// What an entry costs beside its body.
+const OVERHEAD: usize = 256;
+
+/// A second-chance cache: a hit only sets a flag, so readers share the lock.
+#[derive(Default)]
+pub(crate) struct Cache {
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<Place, Slot>,
+    hand: VecDeque<Place>,
+    bytes: usize,
+}
+
+struct Slot {
+    record: Record,
+    used: AtomicBool,
+}
+
+impl Cache {
+    pub(crate) fn get(&self, place: Place) -> Option<Record> {
+        let state = self.state.read();
+        let slot = state.slots.get(&place)?;
+        slot.used.store(true, Ordering::Relaxed);
+        Some(slot.record.clone())
+    }
+
+    pub(crate) fn put(&self, place: Place, record: Record) {
+        let size = record.body.len() + OVERHEAD;
+        if size > CACHE_BYTES / 8 {
+            return;
+        }
+        let mut state = self.state.write();
+        if state.slots.contains_key(&place) {
+            return;
+        }
+        state.slots.insert(place, Slot { record, used: AtomicBool::new(false) });
+        state.hand.push_back(place);
+        state.bytes += size;
+        state.shrink();
+    }
+
+    /// Lets go of a row that is no longer the newest of its object.
+    pub(crate) fn remove(&self, place: Place) {
+        let mut state = self.state.write();
+        state.remove(place);
+        if state.hand.len() > 2 * state.slots.len() + 1024 {
+            let State { slots, hand, .. } = &mut *state;
+            hand.retain(|place| slots.contains_key(place));
+        }
+    }
+}
+
+impl State {
+    fn remove(&mut self, place: Place) {
+        if let Some(slot) = self.slots.remove(&place) {
+            self.bytes -= slot.record.body.len() + OVERHEAD;
+        }
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > CACHE_BYTES {
+            let Some(place) = self.hand.pop_front() else { return };
+            let Some(slot) = self.slots.get(&place) else { continue };
+            if slot.used.swap(false, Ordering::Relaxed) {
+                self.hand.push_back(place);
+            } else {
+                self.remove(place);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use bytes::Bytes;
+
+    fn record(revision: u64, size: usize) -> Record {
+        let key = Key::new("stacks.otternauts.dev", "default", format!("s{revision}"));
+        Record { key, revision, body: Bytes::from(vec![b'x'; size]), schema: 0 }
+    }
+
+    #[test]
+    fn the_cache_stays_within_its_bytes_and_keeps_what_is_used() {
+        let cache = Cache::default();
+        cache.put(Place::new(1, 0), record(1, 1000));
+        for revision in 2..40_000 {
+            assert!(cache.get(Place::new(1, 0)).is_some());
+            cache.put(Place::new(revision, 0), record(revision, 1000));
+        }
+        let state = cache.state.read();
+        assert!(state.bytes <= CACHE_BYTES && state.bytes > CACHE_BYTES / 2, "{}", state.bytes);
+        assert!(state.hand.len() <= 2 * state.slots.len() + 1024);
+    }
+
+    #[test]
+    fn a_replaced_row_is_let_go() {
+        let cache = Cache::default();
+        for revision in 1..100_000 {
+            cache.put(Place::new(revision, 0), record(revision, 10));
+            cache.remove(Place::new(revision, 0));
+        }
+        let state = cache.state.read();
+        assert_eq!((state.bytes, state.slots.len()), (0, 0));
+        assert!(state.hand.len() <= 1025);
+    }
+}

@@ -1,0 +1,8 @@
+//! The contract as tests: every engine passes all of them.
+
+#![allow(clippy::print_stdout, reason = "random tests print their seed")]
+
+mod factory;
+mod lists;
+mod watches;
+mod writes;

@@ -1,0 +1,133 @@
+//! Lists: order, pages, states of the past.
+
+use super::factory::*;
+use crate::*;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_list_is_in_the_order_of_the_bytes_of_namespace_and_name() {
+    let order = ["/z", "Z/a", "a/b", "a/b-c", "a/b.c", "a/bb", "a-b/a", "ab/a", "\u{e9}/a"];
+    for lab in Lab::all() {
+        let store = lab.open();
+        for place in order.iter().rev() {
+            let (namespace, name) = place.split_once('/').unwrap();
+            set(&store, &key(namespace, name), "x").await;
+        }
+        set(&store, &Key::new("other.otternauts.dev", "a", "b"), "x").await;
+        let page = store.list(list_of(everything())).await.unwrap();
+        assert_eq!(places(&page.records), order);
+        assert_eq!((page.revision, page.more, page.remaining), (order.len() as u64 + 1, false, None));
+        let page = store.list(list_of(Range::namespace(STACKS, "a"))).await.unwrap();
+        assert_eq!(places(&page.records), ["a/b", "a/b-c", "a/b.c", "a/bb"]);
+        let one = Range { name: Some("a".into()), ..everything() };
+        assert_eq!(places(&store.list(list_of(one)).await.unwrap().records), ["Z/a", "a-b/a", "ab/a", "\u{e9}/a"]);
+        let one = Range { name: Some("b".into()), ..Range::namespace(STACKS, "a") };
+        assert_eq!(places(&store.list(list_of(one)).await.unwrap().records), ["a/b"]);
+        let none = store.list(list_of(Range::resource("nothing"))).await.unwrap();
+        assert_eq!((none.records.len(), none.revision), (0, page.revision));
+    }
+}
+
+/// All pages of a list, the first at the newest revision, with something done between pages.
+async fn pages(store: &Store, range: Range, limit: usize, mut between: impl AsyncFnMut(usize)) -> Vec<Page> {
+    let mut list = List { range, at: None, after: None, limit };
+    let mut pages = Vec::new();
+    loop {
+        let page = store.list(list.clone()).await.unwrap();
+        let more = page.more;
+        list.at = Some(page.revision);
+        list.after = page.records.last().map(|last| (last.key.namespace.clone(), last.key.name.clone()));
+        pages.push(page);
+        if !more {
+            return pages;
+        }
+        between(pages.len()).await;
+    }
+}
+
+#[tokio::test]
+async fn pages_are_of_one_state_whatever_is_written_meanwhile() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        for number in 0..95 {
+            set(&store, &key(&format!("n{}", number % 3), &format!("o{number:03}")), "x").await;
+        }
+        let whole = store.list(list_of(everything())).await.unwrap();
+        let all = pages(&store, everything(), 10, async |page| {
+            for number in 0..20 {
+                let (namespace, name) = (format!("n{}", number % 3), format!("o{:03}", (number * 7 + page) % 95));
+                let key = key(&namespace, &name);
+                match store.get(&key).await.unwrap() {
+                    Some(_) if number % 2 == 0 => drop(remove(&store, &key, "gone").await),
+                    _ => drop(set(&store, &key, "later").await),
+                }
+            }
+        })
+        .await;
+        assert!(all.iter().all(|page| page.revision == whole.revision));
+        assert_eq!(
+            all.iter().map(|page| page.records.len()).collect::<Vec<_>>(),
+            [10, 10, 10, 10, 10, 10, 10, 10, 10, 5]
+        );
+        let joined: Vec<Record> = all.into_iter().flat_map(|page| page.records).collect();
+        assert_eq!(places(&joined), places(&whole.records));
+        assert!(joined.iter().zip(&whole.records).all(|(a, b)| a.body == b.body && a.revision == b.revision));
+    }
+}
+
+#[tokio::test]
+async fn a_page_says_how_many_follow() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        for number in 0..25 {
+            set(&store, &key(&format!("n{}", number % 2), &format!("o{number:03}")), "x").await;
+        }
+        let all = pages(&store, everything(), 10, async |_| ()).await;
+        assert_eq!(all.iter().map(|page| page.remaining).collect::<Vec<_>>(), [Some(15), Some(5), None]);
+        let all = pages(&store, Range::namespace(STACKS, "n1"), 12, async |_| ()).await;
+        assert_eq!(all.iter().map(|page| page.remaining).collect::<Vec<_>>(), [None]);
+    }
+}
+
+#[tokio::test]
+async fn every_retained_state_can_be_listed_and_compacted_ones_say_so() {
+    for lab in Lab::all() {
+        let lab = lab.keeping(20);
+        let store = lab.open();
+        let mut states = vec![Vec::new()];
+        for step in 0..120_u64 {
+            let key = key(&format!("n{}", step % 2), &format!("o{}", step * 31 % 11));
+            match store.get(&key).await.unwrap() {
+                Some(_) if step % 3 == 0 => drop(remove(&store, &key, "gone").await),
+                _ => drop(set(&store, &key, &format!("step {step}")).await),
+            }
+            let now = store.list(list_of(everything())).await.unwrap();
+            states.push(now.records.iter().map(|record| record.body.clone()).collect::<Vec<_>>());
+            if step < 60 {
+                continue;
+            }
+            lab.pass(Duration::from_secs(1));
+            settle(&store).await;
+            for at in 0..=store.revision() {
+                let result = store.list(List { at: Some(at), ..list_of(everything()) }).await;
+                if at < store.oldest() {
+                    assert!(matches!(result, Err(Error::Compacted { asked, .. }) if asked == at), "{at}: {result:?}");
+                    continue;
+                }
+                let page = result.unwrap();
+                let bodies: Vec<_> = page.records.iter().map(|record| record.body.clone()).collect();
+                assert_eq!(bodies, states[at as usize], "at {at} of {}", store.revision());
+            }
+        }
+        assert!(store.oldest() >= 90, "{}", store.oldest());
+        let future = store.list(List { at: Some(121), ..list_of(everything()) }).await;
+        assert!(matches!(future, Err(Error::Future { asked: 121, current: 120 })));
+    }
+}
+
+/// Waits until the writer has done what was due: it answers small values in turn.
+async fn settle(store: &Store) {
+    for _ in 0..2 {
+        store.set_meta("settle", bytes::Bytes::new()).await.unwrap();
+    }
+}

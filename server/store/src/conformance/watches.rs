@@ -1,0 +1,271 @@
+//! Watches: every change after a revision, in order, once.
+
+use super::factory::*;
+use crate::*;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+#[tokio::test]
+async fn events_say_what_happened_and_what_was_before() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut watcher = store.watch(everything(), 0).await.unwrap();
+        let web = key("default", "web");
+        set(&store, &web, "one").await;
+        set(&store, &web, "two").await;
+        remove(&store, &web, "last").await;
+        set(&store, &web, "again").await;
+        let expected = [
+            format!("1 Created default/web {} was absent", text("one", 1)),
+            format!("2 Updated default/web {} was {}", text("two", 2), text("one", 1)),
+            format!("3 Deleted default/web {} was {}", text("last", 3), text("two", 2)),
+            format!("4 Created default/web {} was absent", text("again", 4)),
+        ];
+        let live: Vec<_> = take(&mut watcher, 4).await.iter().map(|event| line(event)).collect();
+        assert_eq!(live, expected);
+        let mut late = store.watch(everything(), 1).await.unwrap();
+        let replayed: Vec<_> = take(&mut late, 3).await.iter().map(|event| line(event)).collect();
+        assert_eq!(replayed, expected[1..]);
+    }
+}
+
+/// A change as the test remembers it.
+struct Change {
+    revision: Revision,
+    key: Key,
+    line: String,
+}
+
+/// Random transactions over a few objects; what a watch from 0 must say.
+async fn history(store: &Store, random: &mut StdRng, transactions: usize) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for step in 0..transactions {
+        let mut writes: Vec<Write> = Vec::new();
+        for _ in 0..random.random_range(1..=3) {
+            let key = key(&format!("n{}", random.random_range(0..3)), &format!("o{}", random.random_range(0..4)));
+            if writes.iter().any(|write| write.key == key) {
+                continue;
+            }
+            let there = store.get(&key).await.unwrap().is_some();
+            writes.push(match there && random.random_bool(0.3) {
+                true => delete(&key, Precondition::Exists, &format!("last {step}")),
+                false => put(&key, Precondition::None, &format!("step {step}")),
+            });
+        }
+        let mut before = Vec::new();
+        for write in &writes {
+            before.push(store.get(&write.key).await.unwrap());
+        }
+        let done = store.commit(writes.clone()).await.unwrap();
+        for ((write, record), before) in writes.iter().zip(&done.records).zip(before) {
+            let kind = match (&write.op, &before) {
+                (Op::Delete { .. }, _) => EventKind::Deleted,
+                (Op::Put(_), None) => EventKind::Created,
+                (Op::Put(_), Some(_)) => EventKind::Updated,
+            };
+            let event = Event {
+                revision: done.revision,
+                key: write.key.clone(),
+                kind,
+                record: record.clone(),
+                previous: before,
+            };
+            changes.push(Change { revision: done.revision, key: write.key.clone(), line: line(&event) });
+        }
+    }
+    changes
+}
+
+fn ranges() -> Vec<Range> {
+    vec![
+        everything(),
+        Range::namespace(STACKS, "n1"),
+        Range { name: Some("o2".into()), ..Range::namespace(STACKS, "n2") },
+        Range { name: Some("o1".into()), ..everything() },
+    ]
+}
+
+fn expected<'a>(changes: &'a [Change], range: &Range, after: Revision) -> Vec<&'a str> {
+    let of_range = |change: &&Change| change.revision > after && range.holds(&change.key.namespace, &change.key.name);
+    changes.iter().filter(of_range).map(|change| change.line.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_watch_from_every_revision_is_the_replay_of_the_history() {
+    let seed = rand::random();
+    println!("seed {seed}");
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut random = StdRng::seed_from_u64(seed);
+        let changes = history(&store, &mut random, 120).await;
+        // Once from the window, once (after a new start) from the log.
+        let reopened = if lab.is_durable() {
+            store.close().await.unwrap();
+            lab.open()
+        } else {
+            store
+        };
+        for range in ranges() {
+            for after in 0..=reopened.revision() {
+                let expected = expected(&changes, &range, after);
+                let mut watcher = reopened.watch(range.clone(), after).await.unwrap();
+                let events = take(&mut watcher, expected.len()).await;
+                let lines: Vec<_> = events.iter().map(|event| line(event)).collect();
+                assert_eq!(lines, expected, "{range:?} after {after}, seed {seed}");
+                catch_up(&mut watcher, reopened.revision()).await;
+            }
+        }
+    }
+}
+
+/// B13: with nothing left to deliver, the watch gets to the newest revision, and says so, without an event.
+async fn catch_up(watcher: &mut Watcher, revision: Revision) {
+    let wait = async {
+        while watcher.progress() < revision {
+            if let Ok(item) = tokio::time::timeout(Duration::from_millis(5), watcher.next()).await {
+                assert!(matches!(item, Ok(WatchItem::Progress(_))), "{item:?}");
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the watch gets to the newest revision");
+    assert_eq!(watcher.progress(), revision);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watches_opened_while_others_write_miss_nothing_and_repeat_nothing() {
+    let seed = rand::random();
+    println!("seed {seed}");
+    for lab in Lab::all() {
+        let store = lab.open();
+        let writer = {
+            let store = store.clone();
+            tokio::spawn(async move { history(&store, &mut StdRng::seed_from_u64(seed), 400).await })
+        };
+        let mut watchers = Vec::new();
+        while !writer.is_finished() {
+            for range in ranges() {
+                let after = store.revision();
+                watchers.push((after, range.clone(), store.watch(range, after).await.unwrap()));
+            }
+            tokio::task::yield_now().await;
+            if watchers.len() > 2000 {
+                break;
+            }
+        }
+        let changes = writer.await.unwrap();
+        for (after, range, mut watcher) in watchers {
+            let expected = expected(&changes, &range, after);
+            let lines: Vec<_> = take(&mut watcher, expected.len()).await.iter().map(|event| line(event)).collect();
+            assert_eq!(lines, expected, "{range:?} after {after}, seed {seed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_never_split_over_two_batches() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut live = store.watch(everything(), 0).await.unwrap();
+        for round in 0..3 {
+            let names = (0..400).map(|number| key("default", &format!("o{number}")));
+            let writes = names.map(|key| put(&key, Precondition::None, &format!("round {round}"))).collect();
+            store.commit(writes).await.unwrap();
+        }
+        let mut watchers = vec![store.watch(everything(), 0).await.unwrap()];
+        watchers.push(std::mem::replace(&mut live, store.watch(everything(), 3).await.unwrap()));
+        for watcher in &mut watchers {
+            let mut seen = 0;
+            while seen < 1200 {
+                let events = events(watcher).await;
+                let (first, last) = (events[0].revision, events[events.len() - 1].revision);
+                assert_eq!(events.len() as u64 % 400, 0, "revisions {first} to {last}");
+                seen += events.len();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_watcher_gets_everything_from_the_log() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut slow = store.watch(everything(), 0).await.unwrap();
+        let mut quiet = store.watch(Range::namespace(STACKS, "quiet"), 0).await.unwrap();
+        set(&store, &key("quiet", "a"), "first").await;
+        assert_eq!(take(&mut quiet, 1).await.len(), 1);
+        // More than the window holds, many in each transaction to be quick.
+        for round in 0..60 {
+            let names = (0..100).map(|number| key("busy", &format!("o{number}")));
+            let writes = names.map(|key| put(&key, Precondition::None, &format!("round {round}"))).collect();
+            store.commit(writes).await.unwrap();
+        }
+        assert_eq!(quiet.progress(), 61, "a quiet watcher of a busy resource is up to date");
+        set(&store, &key("quiet", "a"), "second").await;
+        assert_eq!(
+            line(&take(&mut quiet, 1).await[0]),
+            format!("62 Updated quiet/a {} was {}", text("second", 62), text("first", 1))
+        );
+        let all = take(&mut slow, 6002).await;
+        assert_eq!(all.len(), 6002);
+        assert!(all.is_sorted_by_key(|event| event.revision));
+        assert!(all.iter().skip(101).all(|event| event.previous.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn a_watch_below_the_floor_is_refused_at_once_and_one_at_the_floor_is_complete() {
+    for lab in Lab::all() {
+        let lab = lab.keeping(5);
+        let store = lab.open();
+        let mut parked = store.watch(everything(), 0).await.unwrap();
+        let web = key("default", "web");
+        for round in 0..40 {
+            lab.pass(Duration::from_secs(1));
+            set(&store, &web, &format!("round {round}")).await;
+        }
+        remove(&store, &web, "last").await;
+        store.set_meta("settle", bytes::Bytes::new()).await.unwrap();
+        let oldest = store.oldest();
+        assert!((30..=36).contains(&oldest), "{oldest}");
+        // B10: no event, only the refusal.
+        let refused = store.watch(everything(), oldest - 1).await;
+        assert!(matches!(refused.map(drop), Err(Error::Compacted { asked, oldest: at }) if asked == at - 1));
+        // B9: at the floor nothing is missing, not even the state before the first change.
+        let mut watcher = store.watch(everything(), oldest).await.unwrap();
+        let events = take(&mut watcher, (41 - oldest) as usize).await;
+        assert_eq!(events[0].revision, oldest + 1);
+        assert_eq!(events[0].previous.as_ref().map(|record| record.revision), Some(oldest));
+        assert_eq!(events.last().map(|event| event.kind), Some(EventKind::Deleted));
+        // Whoever is still inside the window has lost nothing either.
+        assert_eq!(take(&mut parked, 41).await.len(), 41);
+    }
+}
+
+#[tokio::test]
+async fn a_watch_from_the_future_waits_for_it() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut watcher = store.watch(everything(), 3).await.unwrap();
+        for round in 0..5 {
+            set(&store, &key("default", "web"), &format!("round {round}")).await;
+        }
+        let events = take(&mut watcher, 2).await;
+        assert_eq!(events.iter().map(|event| event.revision).collect::<Vec<_>>(), [4, 5]);
+    }
+}
+
+#[tokio::test]
+async fn progress_follows_other_resources_and_never_passes_an_event() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let mut watcher = store.watch(everything(), 0).await.unwrap();
+        set(&store, &Key::new("other", "", "a"), "x").await;
+        assert_eq!(watcher.progress(), 1);
+        set(&store, &key("default", "web"), "x").await;
+        set(&store, &Key::new("other", "", "a"), "y").await;
+        assert!(watcher.progress() < 2);
+        assert_eq!(take(&mut watcher, 1).await[0].revision, 2);
+        assert_eq!(watcher.progress(), 3);
+    }
+}

@@ -1,0 +1,89 @@
+//! The engines behind the one contract. Each keeps rows and small values; everything else is shared.
+
+pub(crate) mod memory;
+pub(crate) mod sqlite;
+
+use crate::error::Result;
+use crate::log::{Header, Place};
+use crate::observer::Statement;
+use crate::record::{Committed, Write};
+use crate::shared::Shared;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A closed set, so an enum.
+pub(crate) enum Engine {
+    Memory(memory::Memory),
+    Sqlite(sqlite::Sqlite),
+}
+
+/// A row's bytes, wherever they are.
+pub(crate) enum BodyRef<'a> {
+    Shared(&'a Bytes),
+    Borrowed(&'a [u8]),
+}
+
+impl BodyRef<'_> {
+    pub(crate) fn bytes(&self) -> Bytes {
+        match self {
+            BodyRef::Shared(bytes) => (*bytes).clone(),
+            BodyRef::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+        }
+    }
+}
+
+/// Told of each row that was found; one that is gone is passed over in silence.
+pub(crate) type Visit<'a> = &'a mut (dyn FnMut(&Header<'_>, &BodyRef<'_>) + 'a);
+pub(crate) type VisitHeader<'a> = &'a mut (dyn FnMut(&Header<'_>) + 'a);
+
+impl Engine {
+    /// All or nothing; answers after the batch is durable and visible.
+    pub(crate) async fn commit(&self, shared: &Arc<Shared>, writes: Vec<Write>) -> Result<Committed> {
+        match self {
+            Engine::Memory(engine) => engine.commit(shared, writes),
+            Engine::Sqlite(engine) => engine.commit(writes).await,
+        }
+    }
+
+    /// Whether reading many rows must leave the calling thread.
+    pub(crate) fn blocks(&self) -> bool {
+        matches!(self, Engine::Sqlite(_))
+    }
+
+    /// Reads rows in the order given, checking each one's checksum.
+    pub(crate) fn rows(&self, shared: &Shared, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
+        match self {
+            Engine::Memory(engine) => engine.rows(places, visit),
+            Engine::Sqlite(engine) => engine.rows(shared, what, places, visit),
+        }
+    }
+
+    /// Like [`Engine::rows`] without the bodies and so without their checksums.
+    pub(crate) fn headers(&self, shared: &Shared, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
+        match self {
+            Engine::Memory(engine) => engine.headers(places, visit),
+            Engine::Sqlite(engine) => engine.headers(shared, places, visit),
+        }
+    }
+
+    pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
+        match self {
+            Engine::Memory(engine) => engine.meta(name),
+            Engine::Sqlite(engine) => engine.meta(name),
+        }
+    }
+
+    pub(crate) async fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {
+        match self {
+            Engine::Memory(engine) => engine.set_meta(name, value),
+            Engine::Sqlite(engine) => engine.set_meta(name, value).await,
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        match self {
+            Engine::Memory(engine) => engine.close(),
+            Engine::Sqlite(engine) => engine.close().await,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The SQLite engine: one file, one writer thread, a few read-only connections (R1 to R8).
+
+mod file;
+mod load;
+mod pool;
+mod writer;
+
+use crate::engine::{BodyRef, Visit, VisitHeader};
+use crate::error::{Error, Result};
+use crate::log::{Header, Place, kind_of};
+use crate::observer::{NoObserver, Observer, Statement};
+use crate::record::{Committed, Write};
+use crate::retention::{Ages, Clock, Retention, system_clock};
+use crate::shared::Shared;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pool::Pool;
+use rusqlite::{Connection, OptionalExtension};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// How many requests may wait for the writer; more wait for a place in the queue.
+const QUEUE: usize = 4096;
+/// Up to so many rows are a short read.
+pub(crate) const SHORT: usize = 16;
+
+/// Where a SQLite store is and how it behaves.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// The database file; made when missing, in a directory that exists. `-wal`, `-shm` and `.lock` files lie beside it.
+    pub path: PathBuf,
+    pub retention: Retention,
+    pub clock: Clock,
+    pub observer: Arc<dyn Observer>,
+}
+
+impl SqliteOptions {
+    /// The defaults of design section 5 for the file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> SqliteOptions {
+        SqliteOptions { path: path.into(), ..SqliteOptions::default() }
+    }
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        SqliteOptions {
+            path: PathBuf::from("otternauts.db"),
+            retention: Retention::default(),
+            clock: system_clock(),
+            observer: Arc::new(NoObserver),
+        }
+    }
+}
+
+/// What the writer is asked for.
+enum Request {
+    Commit { writes: Vec<Write>, reply: oneshot::Sender<Result<Committed>>, _place: OwnedSemaphorePermit },
+    SetMeta { name: String, value: Bytes, reply: oneshot::Sender<Result<()>> },
+    Close { reply: oneshot::Sender<Result<()>> },
+}
+
+pub(crate) struct Sqlite {
+    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    places: Arc<Semaphore>,
+    pool: Arc<Pool>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Sqlite {
+    pub(crate) fn open(options: SqliteOptions) -> Result<(Arc<Shared>, Sqlite)> {
+        let lock = file::lock(&options.path)?;
+        let mut connection = file::open(&options.path)?;
+        let loaded = load::load(&mut connection)?;
+        let pool = Arc::new(Pool::open(&options.path)?);
+        let (oldest, newest) = (loaded.index.oldest, loaded.index.revision);
+        let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
+        let shared = Arc::new(Shared::new(loaded.index, options.observer));
+        let (queue, requests) = mpsc::channel();
+        let writer = writer::Writer::new(connection, lock, shared.clone(), options.clock, ages, loaded.chain)?;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&requests))
+            .map_err(|error| Error::Engine(Box::new(error)))?;
+        let sqlite = Sqlite {
+            queue: Mutex::new(Some(queue)),
+            places: Arc::new(Semaphore::new(QUEUE)),
+            pool,
+            writer: Mutex::new(Some(thread)),
+        };
+        Ok((shared, sqlite))
+    }
+
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed> {
+        let place = self.places.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Commit { writes, reply, _place: place })?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(crate) async fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::SetMeta { name: name.to_owned(), value, reply })?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.places.close();
+        // Readers first: an open snapshot would keep the last checkpoint from finishing.
+        self.pool.close();
+        let (reply, answer) = oneshot::channel();
+        match self.send(Request::Close { reply }) {
+            Ok(()) => {}
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        self.queue.lock().take();
+        let result = answer.await.unwrap_or(Err(Error::Closed));
+        self.join();
+        result
+    }
+
+    fn send(&self, request: Request) -> Result<()> {
+        match &*self.queue.lock() {
+            Some(queue) => queue.send(request).map_err(|_| Error::Closed),
+            None => Err(Error::Closed),
+        }
+    }
+
+    fn join(&self) {
+        let thread = self.writer.lock().take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+
+    pub(crate) fn rows(&self, shared: &Shared, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let read = |connection: &Connection| places.iter().try_for_each(|place| visit_row(connection, *place, visit));
+        if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) }?;
+        shared.observer.statement(what, started.elapsed());
+        Ok(())
+    }
+
+    pub(crate) fn headers(&self, shared: &Shared, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
+        let started = Instant::now();
+        self.pool.snapshot(|connection| {
+            let mut statement = connection.prepare_cached(HEADER).map_err(engine)?;
+            for place in places {
+                let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
+                if let Some(row) = rows.next().map_err(engine)? {
+                    visit(&header(row).map_err(engine)?);
+                }
+            }
+            Ok(())
+        })?;
+        shared.observer.statement(Statement::History, started.elapsed());
+        Ok(())
+    }
+
+    pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
+        self.pool.short(|connection| read_meta(connection, name).map_err(engine))
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.pool.close();
+        self.queue.lock().take();
+        self.join();
+    }
+}
+
+const HEADER: &str = "SELECT id, resource, namespace, name, op, schema, previous FROM log WHERE id = ?1";
+const ROW: &str = "SELECT id, resource, namespace, name, op, schema, previous, checksum, body FROM log WHERE id = ?1";
+
+/// Reads one row, if it is there, and checks it.
+fn visit_row(connection: &Connection, place: Place, visit: Visit<'_>) -> Result<()> {
+    let mut statement = connection.prepare_cached(ROW).map_err(engine)?;
+    let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
+    let Some(row) = rows.next().map_err(engine)? else { return Ok(()) };
+    let header = header(row).map_err(engine)?;
+    let checksum: i64 = row.get(7).map_err(engine)?;
+    let body = row.get_ref(8).and_then(|body| Ok(body.as_blob()?)).map_err(engine)?;
+    if header.checksum(body) != checksum as u64 {
+        let key = crate::key::Key::new(header.resource, header.namespace, header.name);
+        tracing::error!(?key, revision = place.revision(), "a stored row does not match its checksum");
+        return Err(Error::Corrupt { key, revision: place.revision() });
+    }
+    visit(&header, &BodyRef::Borrowed(body));
+    Ok(())
+}
+
+/// The first seven columns: id, resource, namespace, name, op, schema, previous.
+fn header<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Header<'a>> {
+    let code: i64 = row.get(4)?;
+    let kind = kind_of(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(4, code))?;
+    Ok(Header {
+        place: Place(row.get::<_, i64>(0)? as u64),
+        resource: row.get_ref(1)?.as_str()?,
+        namespace: row.get_ref(2)?.as_str()?,
+        name: row.get_ref(3)?.as_str()?,
+        kind,
+        schema: row.get::<_, i64>(5)? as u64,
+        previous: Place(row.get::<_, i64>(6)? as u64),
+    })
+}
+
+fn read_meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<Bytes>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+    statement.query_row([name], |row| Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?))).optional()
+}
+
+fn engine(error: rusqlite::Error) -> Error {
+    Error::Engine(Box::new(error))
+}

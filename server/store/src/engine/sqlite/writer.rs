@@ -1,0 +1,371 @@
+//! The one writer: group commit, compaction and checkpoints, all on one thread with the only writable connection.
+//!
+//! Order of a batch (R3): check against the index, one transaction, COMMIT with its fsync, index and watchers, answers.
+
+use crate::batch::Batch;
+use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
+use crate::engine::sqlite::{Request, engine, visit_row};
+use crate::error::{Error, Result};
+use crate::log::{Chain, Header, Place, Row, kind_code};
+use crate::observer::Statement;
+use crate::record::{Committed, Record, Write};
+use crate::retention::{Ages, Clock, Step};
+use crate::shared::{Shared, committed};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use std::fs::File;
+use std::ops::Range;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// A batch takes no further transaction once it has so many writes or bytes.
+const BATCH_WRITES: usize = 256;
+const BATCH_BYTES: usize = 16 << 20;
+/// R40, in pages of the WAL.
+const CHECKPOINT_PAGES: i32 = 1000;
+const TRUNCATE_PAGES: i32 = 4096;
+const ALARM_PAGES: i32 = 16_384;
+/// How soon the writer looks again when a timer is due and nothing could be done.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+const INSERT: &str = "INSERT INTO log (id, resource, namespace, name, op, schema, previous, checksum, chain, body)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const SET_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+pub(super) struct Writer {
+    connection: Connection,
+    /// Held until the connection is closed.
+    lock: File,
+    shared: Arc<Shared>,
+    clock: Clock,
+    ages: Ages,
+    chain: Chain,
+    /// Pages in the WAL after the newest commit, told by SQLite.
+    wal: Arc<AtomicI32>,
+    /// Pages in the WAL when it was last checkpointed.
+    checkpointed: i32,
+    /// Compaction failed and waits for the next commit.
+    stalled: bool,
+}
+
+/// A transaction waiting for its batch.
+struct Waiting {
+    reply: oneshot::Sender<Result<Committed>>,
+    _place: OwnedSemaphorePermit,
+    outcome: Result<Range<usize>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        mut connection: Connection,
+        lock: File,
+        shared: Arc<Shared>,
+        clock: Clock,
+        ages: Ages,
+        chain: Chain,
+    ) -> Result<Writer> {
+        let wal = Arc::new(AtomicI32::new(0));
+        let pages = wal.clone();
+        let told = move |_: &mut rusqlite::hooks::Wal, now: std::ffi::c_int| {
+            pages.store(now, Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(told)).map_err(engine)?;
+        Ok(Writer { connection, lock, shared, clock, ages, chain, wal, checkpointed: 0, stalled: false })
+    }
+
+    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+        let mut next = None;
+        loop {
+            let request = match next.take() {
+                Some(request) => request,
+                None => match self.receive(requests) {
+                    Ok(request) => request,
+                    Err(RecvTimeoutError::Timeout) => {
+                        self.maintain();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+            };
+            match request {
+                Request::Commit { writes, reply, _place } => {
+                    next = self.group(writes, reply, _place, requests);
+                    self.stalled = false;
+                }
+                Request::SetMeta { name, value, reply } => {
+                    let result = self.set_meta(&name, &value);
+                    // Whoever asked may have gone.
+                    let _ = reply.send(result);
+                }
+                Request::Close { reply } => {
+                    let result = self.close();
+                    let _ = reply.send(result);
+                    return;
+                }
+            }
+            self.maintain();
+        }
+    }
+
+    fn receive(&self, requests: &Receiver<Request>) -> std::result::Result<Request, RecvTimeoutError> {
+        match self.wait() {
+            Some(time) => requests.recv_timeout(time),
+            None => requests.recv().map_err(|mpsc::RecvError| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// How long to wait for requests before there is other work; `None` when there is none to come: an idle store with
+    /// nothing to compact never wakes.
+    fn wait(&self) -> Option<Duration> {
+        if self.stalled {
+            return None;
+        }
+        let wait = self.ages.wait((self.clock)());
+        if self.ages.due() > self.shared.oldest() {
+            return Some(Duration::ZERO);
+        }
+        wait.map(|wait| wait.max(SHORTEST_WAIT))
+    }
+
+    /// Commits a transaction together with what is queued behind it. Returns the first request that is something else.
+    fn group(
+        &mut self,
+        writes: Vec<Write>,
+        reply: oneshot::Sender<Result<Committed>>,
+        place: OwnedSemaphorePermit,
+        requests: &Receiver<Request>,
+    ) -> Option<Request> {
+        let mut batch = Batch::new(self.shared.revision());
+        let mut waiting = Vec::new();
+        let mut next = None;
+        let outcome = batch.admit(&self.shared.index.read(), writes);
+        waiting.push(Waiting { reply, _place: place, outcome });
+        let mut bytes: usize = batch.rows.iter().map(|row| row.body.len()).sum();
+        while batch.rows.len() < BATCH_WRITES && bytes < BATCH_BYTES && waiting.len() < 4 * BATCH_WRITES {
+            match requests.try_recv() {
+                Ok(Request::Commit { writes, reply, _place }) => {
+                    let outcome = batch.admit(&self.shared.index.read(), writes);
+                    if let Ok(rows) = &outcome {
+                        bytes += batch.rows[rows.clone()].iter().map(|row| row.body.len()).sum::<usize>();
+                    }
+                    waiting.push(Waiting { reply, _place, outcome });
+                }
+                Ok(other) => {
+                    next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let result = if batch.rows.is_empty() { Ok(()) } else { self.commit(&batch) };
+        answer(&batch, waiting, result);
+        next
+    }
+
+    /// Makes a batch durable, then visible.
+    fn commit(&mut self, batch: &Batch) -> Result<()> {
+        let started = Instant::now();
+        let chain = self.write(batch).map_err(|error| failure("commit", error))?;
+        self.chain = chain;
+        self.shared.observer.committed(batch.rows.len(), started.elapsed());
+        let connection = &self.connection;
+        self.shared.apply(batch, |place| read_record(connection, place));
+        self.ages.record(batch.revision, batch.rows.iter().map(Row::size).sum(), (self.clock)());
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch) -> rusqlite::Result<Chain> {
+        let mut chain = self.chain;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = transaction.prepare_cached(INSERT)?;
+            for rows in batch.rows.chunk_by(|a, b| a.place.revision() == b.place.revision()) {
+                let checksums: Vec<u64> = rows.iter().map(|row| Header::of(row).checksum(&row.body)).collect();
+                chain = chain.extend(rows[0].place.revision(), checksums.iter().copied());
+                for (position, (row, checksum)) in rows.iter().zip(&checksums).enumerate() {
+                    let last = position + 1 == rows.len();
+                    insert.execute(params![
+                        row.place.0 as i64,
+                        &*row.key.resource,
+                        &*row.key.namespace,
+                        &*row.key.name,
+                        kind_code(row.kind),
+                        row.schema as i64,
+                        row.previous.0 as i64,
+                        *checksum as i64,
+                        last.then_some(chain.0 as i64),
+                        &*row.body,
+                    ])?;
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(chain)
+    }
+
+    fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<()> {
+        let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.prepare_cached(SET_META)?.execute(params![name, value])?;
+            transaction.commit()
+        };
+        write(&mut self.connection).map_err(|error| failure("meta", error))
+    }
+
+    /// What is due beside commits, in small pieces: at most one step of compaction, at most one checkpoint.
+    fn maintain(&mut self) {
+        let target = self.ages.target((self.clock)());
+        let oldest = self.shared.oldest();
+        if target > oldest && !self.stalled {
+            let started = Instant::now();
+            if let Err(error) = self.compact(oldest, target).map_err(|error| failure("compaction", error)) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
+                self.stalled = true;
+            }
+            self.shared.observer.statement(Statement::Compact, started.elapsed());
+        }
+        if let Err(error) = self.checkpoint() {
+            let error = failure("checkpoint", error);
+            tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed, the next commits retry it");
+        }
+    }
+
+    /// One step of compaction, the new floor in the same transaction as the deletions (R6).
+    fn compact(&mut self, oldest: u64, target: u64) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let step = plan(&transaction, oldest, target)?;
+        let chain: i64 = transaction.query_row(
+            "SELECT chain FROM log WHERE id > ?1 AND id <= ?2 AND chain IS NOT NULL",
+            [Place::last_of(step.oldest - 1).0 as i64, Place::last_of(step.oldest).0 as i64],
+            |row| row.get(0),
+        )?;
+        {
+            let mut delete = transaction.prepare_cached("DELETE FROM log WHERE id = ?1")?;
+            for place in &step.gone {
+                delete.execute([place.0 as i64])?;
+            }
+            let mut set = transaction.prepare_cached(SET_META)?;
+            set.execute(params![META_OLDEST, step.oldest.to_be_bytes()])?;
+            set.execute(params![META_REVISION, self.shared.revision().to_be_bytes()])?;
+            set.execute(params![META_CHAIN, chain.to_be_bytes()])?;
+        }
+        // Before the rows go: a reader that misses one then finds out why. Too high a floor after a failure is harmless.
+        self.shared.index.write().compact(step.oldest);
+        transaction.commit()
+    }
+
+    /// R40: the WAL stays small, and only this thread ever checkpoints it (R1).
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        let pages = self.wal.load(Ordering::Relaxed);
+        if pages < self.checkpointed {
+            self.checkpointed = 0;
+        }
+        if pages - self.checkpointed < CHECKPOINT_PAGES {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.checkpointed = pages;
+        let mode = if pages > TRUNCATE_PAGES { "TRUNCATE" } else { "PASSIVE" };
+        let (busy, left) = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+        })?;
+        self.shared.observer.statement(Statement::Checkpoint, started.elapsed());
+        if mode == "TRUNCATE" && !busy {
+            self.checkpointed = 0;
+            self.wal.store(0, Ordering::Relaxed);
+        }
+        if pages > ALARM_PAGES && left > 0 {
+            tracing::warn!(pages, left, "the write-ahead log is large: a reader holds it back");
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Result<()> {
+        let revision = self.shared.revision().to_be_bytes();
+        let written = self.connection.execute(SET_META, params![META_REVISION, revision]);
+        written.map_err(|error| failure("close", error))?;
+        let closed = self.connection.close().map_err(|(_, error)| failure("close", error));
+        drop(self.lock);
+        closed
+    }
+}
+
+fn plan(connection: &Connection, oldest: u64, target: u64) -> rusqlite::Result<Step> {
+    let mut history =
+        connection.prepare_cached("SELECT id, op, previous FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
+    let bounds = [Place::last_of(oldest).0 as i64, Place::last_of(target).0 as i64];
+    let mut failed = None;
+    let rows = history.query_map(bounds, |row| {
+        let code: i64 = row.get(1)?;
+        let kind = crate::log::kind_of(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, code))?;
+        Ok((Place(row.get::<_, i64>(0)? as u64), kind, Place(row.get::<_, i64>(2)? as u64)))
+    })?;
+    let step = Step::plan(rows.map_while(|row| row.map_err(|error| failed = Some(error)).ok()), target);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(step),
+    }
+}
+
+/// Answers everybody of a batch. Also who was refused waits for the commit: the refusal may rest on a write of this batch.
+fn answer(batch: &Batch, waiting: Vec<Waiting>, result: Result<()>) {
+    let failed = result.err().map(Repeated::new);
+    for Waiting { reply, outcome, .. } in waiting {
+        let answer = match (outcome, &failed) {
+            (outcome, None) => outcome.map(|rows| committed(batch, rows)),
+            (_, Some(failed)) => Err(failed.error()),
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+    }
+}
+
+/// One failure told to many.
+struct Repeated(Arc<Error>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the batch was not committed")]
+struct NotCommitted(#[source] Arc<Error>);
+
+impl Repeated {
+    fn new(error: Error) -> Repeated {
+        Repeated(Arc::new(error))
+    }
+
+    fn error(&self) -> Error {
+        match &*self.0 {
+            Error::Full => Error::Full,
+            _ => Error::Engine(Box::new(NotCommitted(self.0.clone()))),
+        }
+    }
+}
+
+/// What an error of the writable connection means. After a failed write or fsync nobody knows what is on disk: the
+/// process stops and recovers from there; it never answers on a retry (R4, P25).
+fn failure(doing: &'static str, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            tracing::error!(error = &error as &dyn std::error::Error, doing, "the disk failed: stopping at once");
+            std::process::abort();
+        }
+        Some(ErrorCode::DiskFull) => Error::Full,
+        _ => engine(error),
+    }
+}
+
+/// The row an event needs as its previous state. An unreadable one harms only itself (P16).
+fn read_record(connection: &Connection, place: Place) -> Option<Record> {
+    let mut found = None;
+    let result = visit_row(connection, place, &mut |header, body| {
+        let key = crate::key::Key::new(header.resource, header.namespace, header.name);
+        found = Some(Record { key, revision: place.revision(), body: body.bytes(), schema: header.schema });
+    });
+    if let Err(error) = result {
+        tracing::error!(error = &error as &dyn std::error::Error, "the previous state of an object cannot be read");
+    }
+    found
+}

@@ -1,0 +1,30 @@
+//! Why the store says no.
+
+use crate::key::{Key, Revision};
+
+/// Why the store said no.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A precondition of the write to `key` did not hold; `current` is its revision now, `None` when it is absent.
+    #[error("precondition failed for {key:?}")]
+    Conflict { key: Key, current: Option<Revision> },
+    /// The revision asked for is compacted away; `oldest` can still be had.
+    #[error("revision {asked} is compacted, the oldest is {oldest}")]
+    Compacted { asked: Revision, oldest: Revision },
+    /// The revision asked for does not exist yet.
+    #[error("revision {asked} is in the future, the newest is {current}")]
+    Future { asked: Revision, current: Revision },
+    /// A stored row does not match its checksum.
+    #[error("the stored bytes of {key:?} at revision {revision} do not match their checksum")]
+    Corrupt { key: Key, revision: Revision },
+    /// The disk is full: reads go on, writes are refused.
+    #[error("the disk is full")]
+    Full,
+    #[error("the store is shutting down")]
+    Closed,
+    /// Anything the engine reports that is none of the above; the process should not go on after most of them (R4).
+    #[error("the storage engine failed")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,78 @@
+//! What both engines and all handles share: the index, the hub, the cache, and the one way a durable batch is made visible.
+
+use crate::batch::Batch;
+use crate::cache::Cache;
+use crate::event::{Event, EventKind};
+use crate::hub::Hub;
+use crate::index::Index;
+use crate::key::Revision;
+use crate::log::{Header, Place};
+use crate::observer::Observer;
+use crate::record::{Committed, Record};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(crate) struct Shared {
+    pub index: RwLock<Index>,
+    pub hub: Hub,
+    pub cache: Cache,
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Shared {
+    pub(crate) fn new(index: Index, observer: Arc<dyn Observer>) -> Shared {
+        let hub = Hub::new(index.revision);
+        Shared { index: RwLock::new(index), hub, cache: Cache::default(), observer }
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        self.index.read().revision
+    }
+
+    pub(crate) fn oldest(&self) -> Revision {
+        self.index.read().oldest
+    }
+
+    /// Makes a durable batch visible: index, then cache, then watchers (R3). Only the writer calls it, after the fsync;
+    /// `read` fetches a row that is not in the cache.
+    pub(crate) fn apply(&self, batch: &Batch, mut read: impl FnMut(Place) -> Option<Record>) {
+        let mut fresh: HashMap<Place, Record> = HashMap::with_capacity(batch.rows.len());
+        let mut events = Vec::with_capacity(batch.rows.len());
+        for row in &batch.rows {
+            let record = row.record();
+            let previous = match row.previous {
+                Place::NONE => None,
+                place => fresh.get(&place).cloned().or_else(|| self.cache.get(place)).or_else(|| read(place)),
+            };
+            fresh.insert(row.place, record.clone());
+            events.push(Arc::new(Event {
+                revision: row.place.revision(),
+                key: row.key.clone(),
+                kind: row.kind,
+                record,
+                previous,
+            }));
+        }
+        {
+            let mut index = self.index.write();
+            for row in &batch.rows {
+                index.apply(&Header::of(row));
+            }
+        }
+        for row in &batch.rows {
+            self.cache.remove(row.previous);
+            if row.kind != EventKind::Deleted {
+                self.cache.put(row.place, row.record());
+            }
+        }
+        self.hub.publish(events, batch.revision);
+    }
+}
+
+/// The answer to one transaction of a batch that was made durable.
+pub(crate) fn committed(batch: &Batch, rows: std::ops::Range<usize>) -> Committed {
+    let rows = &batch.rows[rows];
+    let revision = rows.first().map_or(batch.revision, |row| row.place.revision());
+    Committed { revision, records: rows.iter().map(crate::log::Row::record).collect() }
+}

@@ -1,0 +1,146 @@
+//! The handle everybody holds.
+
+use crate::engine::memory::{Memory, MemoryOptions};
+use crate::engine::sqlite::{Sqlite, SqliteOptions};
+use crate::engine::{BodyRef, Engine};
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::key::{Key, Range, Revision};
+use crate::list::{list, lost};
+use crate::log::Header;
+use crate::observer::Statement;
+use crate::record::{Committed, List, Page, Record, Write};
+use crate::shared::Shared;
+use crate::watcher::Watcher;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// How often a read looks again for a row that compaction took between index and log.
+const TRIES: usize = 100;
+
+/// A handle to the store; cheap to clone. The engine (SQLite, memory, later etcd) is chosen when it is opened.
+///
+/// Its methods run inside a tokio runtime. The last handle (or watcher) that goes lets go of the files; [`Store::close`]
+/// does it in an orderly way and at a known moment.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub shared: Arc<Shared>,
+    pub engine: Engine,
+}
+
+impl Inner {
+    /// Runs reads, away from the reactor unless they are short or the engine does not block.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        short: bool,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if short || !self.engine.blocks() {
+            return work(self);
+        }
+        let inner = self.clone();
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Error::Closed),
+        }
+    }
+}
+
+impl Store {
+    /// A store that lives and dies with the process.
+    pub fn memory() -> Store {
+        Store::memory_with(&MemoryOptions::default())
+    }
+
+    /// [`Store::memory`] with another retention, clock or observer.
+    pub fn memory_with(options: &MemoryOptions) -> Store {
+        let shared = Arc::new(Shared::new(Index::default(), options.observer.clone()));
+        Store { inner: Arc::new(Inner { shared, engine: Engine::Memory(Memory::new(options)) }) }
+    }
+
+    /// Opens or makes a store in one SQLite file. Blocks while the index is rebuilt (seconds for a million objects).
+    /// Refused when the file is open already, in this process or another, or is not ours, or is newer than we are.
+    pub fn sqlite(options: SqliteOptions) -> Result<Store> {
+        let (shared, engine) = Sqlite::open(options)?;
+        Ok(Store { inner: Arc::new(Inner { shared, engine: Engine::Sqlite(engine) }) })
+    }
+
+    /// The newest state of one object.
+    pub async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let Inner { shared, engine } = &*self.inner;
+        for _ in 0..TRIES {
+            let Some(place) = shared.index.read().get(key) else { return Ok(None) };
+            if let Some(record) = shared.cache.get(place) {
+                return Ok(Some(record));
+            }
+            // One row by its id is about ten microseconds: cheaper here than the way to another thread and back.
+            let mut found = None;
+            engine.rows(shared, Statement::Get, &[place], &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+                let (revision, schema) = (header.place.revision(), header.schema);
+                found = Some(Record { key: key.clone(), revision, body: body.bytes(), schema });
+            })?;
+            if let Some(record) = found {
+                shared.cache.put(place, record.clone());
+                return Ok(Some(record));
+            }
+        }
+        Err(lost(self.revision()))
+    }
+
+    /// A page in the order namespace, name (bytes). Without `at`: the newest revision, never older than an answered commit.
+    pub async fn list(&self, wanted: List) -> Result<Page> {
+        list(&self.inner, wanted).await
+    }
+
+    /// All or nothing, at one new revision. Answers after the fsync; a failed precondition writes nothing. A transaction
+    /// names each key at most once. Dropping the future leaves it unknown whether the write happens (P4).
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed> {
+        if writes.is_empty() {
+            return Ok(Committed { revision: self.revision(), records: Vec::new() });
+        }
+        self.inner.engine.commit(&self.inner.shared, writes).await
+    }
+
+    /// Every change of the range with a revision above `after`. [`Error::Compacted`] when that history is gone;
+    /// a future `after` waits (row W20). Dropping the watcher ends it.
+    pub async fn watch(&self, range: Range, after: Revision) -> Result<Watcher> {
+        Watcher::new(self.inner.clone(), range, after)
+    }
+
+    /// The newest committed revision.
+    pub fn revision(&self) -> Revision {
+        self.inner.shared.revision()
+    }
+
+    /// The oldest revision that `list` and `watch` can still start from.
+    pub fn oldest(&self) -> Revision {
+        self.inner.shared.oldest()
+    }
+
+    /// Small values of the server itself, outside the API (the wrapped data key, the store's id); durable like a commit.
+    pub async fn meta(&self, name: &str) -> Result<Option<Bytes>> {
+        self.inner.engine.meta(name)
+    }
+
+    /// Sets a small value; see [`Store::meta`].
+    pub async fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {
+        self.inner.engine.set_meta(name, value).await
+    }
+
+    /// How many objects each resource has: `(resource, count)`.
+    pub fn counts(&self) -> Vec<(Arc<str>, u64)> {
+        self.inner.shared.index.read().counts()
+    }
+
+    /// Finishes what is queued, ends the watches, checkpoints, and lets go of the files.
+    pub async fn close(&self) -> Result<()> {
+        let result = self.inner.engine.close().await;
+        self.inner.shared.hub.close();
+        result
+    }
+}

@@ -1,0 +1,174 @@
+//! One watch: a cursor that reads the hub's window, or the log when it is further behind.
+
+use crate::engine::BodyRef;
+use crate::error::{Error, Result};
+use crate::event::{Event, WatchItem};
+use crate::hub::{Pending, Seat};
+use crate::key::{Key, Range, Revision};
+use crate::list::lost;
+use crate::log::{Header, Place, Row};
+use crate::observer::Statement;
+use crate::record::Record;
+use crate::store::Inner;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many rows of history are read at a time.
+const HISTORY_ROWS: usize = 256;
+/// After so many rows of history without an event, the watcher reports how far it is.
+const SILENT_ROWS: usize = 16 * HISTORY_ROWS;
+
+/// One watch. Slow readers are caught up from the log; they never hold anybody up.
+///
+/// An idle watcher is this value and a seat shared with all of the same range: well under 1 KiB.
+pub struct Watcher {
+    inner: Arc<Inner>,
+    seat: Seat,
+    range: Range,
+    /// Everything of the range at or below it was delivered.
+    cursor: Revision,
+}
+
+impl Watcher {
+    pub(crate) fn new(inner: Arc<Inner>, range: Range, after: Revision) -> Result<Watcher> {
+        if inner.shared.hub.is_closed() {
+            return Err(Error::Closed);
+        }
+        let seat = inner.shared.hub.join(&range);
+        let oldest = inner.shared.oldest();
+        if after < oldest {
+            return Err(Error::Compacted { asked: after, oldest });
+        }
+        Ok(Watcher { inner, seat, range, cursor: after })
+    }
+
+    /// The next batch. Waits as long as nothing happens: the time for bookmarks is the caller's affair, who takes their
+    /// revision from [`Watcher::progress`]. [`WatchItem::Progress`] only comes when much history was passed without an
+    /// event. [`Error::Compacted`] ends the watch: the reader was slower than the history is long.
+    ///
+    /// Dropping the future loses nothing: the cursor moves only with what is returned.
+    pub async fn next(&mut self) -> Result<WatchItem> {
+        let notify = self.seat.notify.clone();
+        let mut silent = 0;
+        loop {
+            // Made before looking, so that a commit between looking and waiting wakes it.
+            let woken = notify.notified();
+            if self.inner.shared.hub.is_closed() {
+                return Err(Error::Closed);
+            }
+            match self.inner.shared.hub.pending(&self.seat, &self.range, self.cursor) {
+                Pending::Events(events, cursor) => {
+                    self.deliver(&events, cursor);
+                    return Ok(WatchItem::Events(events));
+                }
+                Pending::Nothing(cursor) => {
+                    self.cursor = cursor;
+                    woken.await;
+                }
+                Pending::Behind(cursor) => {
+                    self.cursor = cursor;
+                    let range = self.range.clone();
+                    let history = self.inner.run(false, move |inner| history(inner, &range, cursor)).await?;
+                    silent += history.rows;
+                    self.deliver(&history.events, history.cursor);
+                    if !history.events.is_empty() {
+                        return Ok(WatchItem::Events(history.events));
+                    }
+                    if silent >= SILENT_ROWS {
+                        return Ok(WatchItem::Progress(self.cursor));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The revision up to which everything of the range has been delivered: what a bookmark may say (B13). Never below
+    /// the revision the watch started after.
+    pub fn progress(&mut self) -> Revision {
+        if let Pending::Nothing(cursor) = self.inner.shared.hub.pending(&self.seat, &self.range, self.cursor) {
+            self.cursor = cursor;
+        }
+        self.cursor
+    }
+
+    fn deliver(&mut self, events: &[Arc<Event>], cursor: Revision) {
+        debug_assert!(events.first().is_none_or(|event| event.revision > self.cursor), "R11: revisions rise");
+        debug_assert!(events.is_sorted_by_key(|event| event.revision), "R11: revisions rise");
+        debug_assert!(events.last().is_none_or(|event| event.revision <= cursor));
+        self.cursor = cursor;
+    }
+}
+
+struct History {
+    events: Vec<Arc<Event>>,
+    rows: usize,
+    cursor: Revision,
+}
+
+/// Changes of a range above a revision, read from the log.
+fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
+    let (places, cursor) = {
+        let index = inner.shared.index.read();
+        if after < index.oldest {
+            return Err(Error::Compacted { asked: after, oldest: index.oldest });
+        }
+        let places = index.history(&range.resource, after, HISTORY_ROWS);
+        let complete = places.len() < HISTORY_ROWS;
+        let last = places.last().map_or(after, |place| place.revision());
+        (places, if complete { index.revision.max(after) } else { last })
+    };
+    match read(inner, range, &places)? {
+        Some(events) => Ok(History { events, rows: places.len(), cursor }),
+        None => {
+            let oldest = inner.shared.oldest();
+            if after >= oldest {
+                return Err(lost(after));
+            }
+            Err(Error::Compacted { asked: after, oldest })
+        }
+    }
+}
+
+/// The events of rows; `None` when one that is needed is gone.
+fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc<Event>>>> {
+    let shared = &inner.shared;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut found = 0;
+    inner.engine.rows(shared, Statement::History, places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+        found += 1;
+        if range.holds(header.namespace, header.name) {
+            rows.push(Row {
+                place: header.place,
+                key: Key::new(range.resource.clone(), header.namespace, header.name),
+                kind: header.kind,
+                schema: header.schema,
+                previous: header.previous,
+                body: body.bytes(),
+            });
+        }
+    })?;
+    if found != places.len() {
+        return Ok(None);
+    }
+    let mut before: HashMap<Place, Record> = rows.iter().map(|row| (row.place, row.record())).collect();
+    let previous = rows.iter().map(|row| row.previous);
+    let missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
+    inner.engine.rows(shared, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+        let key = Key::new(range.resource.clone(), header.namespace, header.name);
+        let revision = header.place.revision();
+        before.insert(header.place, Record { key, revision, body: body.bytes(), schema: header.schema });
+    })?;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let previous = match row.previous {
+            Place::NONE => None,
+            place => match before.get(&place) {
+                Some(record) => Some(record.clone()),
+                None => return Ok(None),
+            },
+        };
+        let (revision, key, kind) = (row.place.revision(), row.key.clone(), row.kind);
+        events.push(Arc::new(Event { revision, key, kind, record: row.record(), previous }));
+    }
+    Ok(Some(events))
+}

@@ -1,0 +1,85 @@
+//! Stories on real hosts: sshd, systemd, Docker, Swarm. One file a story; what they share is here.
+
+mod crashes;
+mod failures;
+mod voyage;
+
+use otternauts_harness::{Lab, Otter, until};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Adds a host of the lab as a Server and confirms its key as read on its console.
+fn onboard(otter: &Otter, lab: &Lab, name: &str, host: u8, role: &str) {
+    add(otter, lab, name, host, role);
+    confirm(otter, lab, name, host);
+}
+
+/// Adds a host of the lab as a Server, without confirming its key.
+fn add(otter: &Otter, lab: &Lab, name: &str, host: u8, role: &str) {
+    let key = lab.key();
+    let ip = lab.ip(host);
+    let key = key.to_str().expect("UTF-8");
+    otter.otter(&["server", "add", name, "--address", &ip, "--user", "deploy", "--key", key, "--role", role]).ok();
+}
+
+fn confirm(otter: &Otter, lab: &Lab, name: &str, host: u8) {
+    let fingerprint = lab.fingerprint(host);
+    let patch = serde_json::json!({"spec": {"hostKey": {"fingerprint": fingerprint}}}).to_string();
+    otter.kubectl(&["patch", "server", name, "--type=merge", "-p", &patch]).ok();
+}
+
+fn get(otter: &Otter, kind: &str, name: &str) -> Value {
+    otter.kubectl(&["get", kind, name, "-o", "json"]).json()
+}
+
+/// The status of a Server once it is in a phase.
+fn server_in(otter: &Otter, name: &str, phase: &str, patience: u64) -> Value {
+    until(&format!("server {name} to be {phase}"), Duration::from_secs(patience), || {
+        let status = get(otter, "server", name)["status"].clone();
+        if status["phase"] == phase { Ok(status) } else { Err(status) }
+    })
+}
+
+/// The status of an object once its `lastError` is a sentence.
+fn last_error(otter: &Otter, kind: &str, name: &str, sentence: &str, patience: u64) -> Value {
+    until(&format!("{kind} {name} to say {sentence:?}"), Duration::from_secs(patience), || {
+        let status = get(otter, kind, name)["status"].clone();
+        if status["lastError"] == sentence { Ok(status) } else { Err(status) }
+    })
+}
+
+fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
+    let all = status["conditions"].as_array().expect("conditions");
+    all.iter().find(|c| c["type"] == kind).unwrap_or(&Value::Null)
+}
+
+/// The stack's status once everything of its newest generation runs.
+fn stack_running(otter: &Otter, name: &str, patience: u64) -> Value {
+    until(&format!("stack {name} to run"), Duration::from_secs(patience), || {
+        let stack = get(otter, "stack", name);
+        let current = stack["status"]["observedGeneration"] == stack["metadata"]["generation"];
+        if current && stack["status"]["phase"] == "running" {
+            Ok(stack["status"].clone())
+        } else {
+            Err(stack["status"].clone())
+        }
+    })
+}
+
+/// Docker on a host, as root from outside.
+fn docker(lab: &Lab, host: u8, args: &[&str]) -> String {
+    let mut command = vec!["docker"];
+    command.extend_from_slice(args);
+    lab.exec(host, &command).ok().trim().to_owned()
+}
+
+/// `Version.Index` of every service, by name.
+fn indexes(lab: &Lab, host: u8) -> Vec<String> {
+    let names = docker(lab, host, &["service", "ls", "--format", "{{.Name}}"]);
+    let mut all: Vec<String> = names
+        .lines()
+        .map(|n| docker(lab, host, &["service", "inspect", n, "--format", "{{.Spec.Name}} {{.Version.Index}}"]))
+        .collect();
+    all.sort();
+    all
+}
