@@ -1,1 +1,31 @@
-//! See README.md.
+//! The HTTP face of the API server, as one tower service. See README.md.
+
+mod accept;
+mod answer;
+mod api;
+mod body;
+mod call;
+mod columns;
+mod discovery;
+mod handlers;
+mod health;
+mod identity;
+mod list;
+mod measure;
+mod openapi;
+mod options;
+mod partial;
+mod query;
+mod reviews;
+mod routes;
+mod stream;
+mod table;
+mod target;
+mod version;
+mod warnings;
+
+pub use answer::{Body, BodyError};
+pub use api::{Api, ApiParts, Limits};
+pub use handlers::log::{LogError, LogOptions, LogSource, LogStream};
+pub use health::HealthCheck;
+pub use version::VersionInfo;

@@ -1,0 +1,402 @@
+//! The service: every request passes here, in this order: who, for whom, room for it, may they, what, answer (section 1.18).
+
+use crate::answer::{Answer, Body, BodyError, Finish, finish};
+use crate::body::{Cut, Incoming};
+use crate::call::{Call, now};
+use crate::discovery::Discovery;
+use crate::handlers::log::LogSource;
+use crate::handlers::{self, Held};
+use crate::health::HealthCheck;
+use crate::identity::{self, Identity};
+use crate::query::Query;
+use crate::routes::{self, Route};
+use crate::target::{self, Served};
+use crate::version::VersionInfo;
+use crate::{measure, openapi, options};
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::BodyExt;
+use otternauts_auth::audit::{AuditLog, Event, Stage};
+use otternauts_auth::{Attributes, Authenticator, Authorizer, Peer};
+use otternauts_meta::{Status, Timestamp};
+use otternauts_registry::{Caller, Registry};
+use otternauts_telemetry::Metrics;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// How much happens at once (row Q2); watches and log streams count apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub read_only: usize,
+    pub mutating: usize,
+    pub long_running: usize,
+    /// How long a request waits for room before it is told to come again.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { read_only: 400, mutating: 200, long_running: 10_000, patience: Duration::from_secs(1) }
+    }
+}
+
+/// What the service is made of; `server/boot` fills it in.
+pub struct ApiParts {
+    pub registry: Registry,
+    pub authenticator: Arc<Authenticator>,
+    pub authorizer: Arc<Authorizer>,
+    pub audit: Option<Arc<AuditLog>>,
+    pub metrics: Arc<Metrics>,
+    pub version: VersionInfo,
+    /// `host:port` that clients are told of (row D1).
+    pub advertise: String,
+    pub health: Vec<HealthCheck>,
+    pub logs: Option<Arc<dyn LogSource>>,
+    /// True once the process stops: readiness fails, watches end (row T11).
+    pub shutdown: tokio::sync::watch::Receiver<bool>,
+    pub limits: Limits,
+    pub(crate) discovery: Discovery,
+    pub(crate) openapi: openapi::Cache,
+}
+
+impl ApiParts {
+    /// The parts without which there is no API; the others have defaults and are fields to set.
+    pub fn new(
+        registry: Registry,
+        authenticator: Arc<Authenticator>,
+        authorizer: Arc<Authorizer>,
+        metrics: Arc<Metrics>,
+        shutdown: tokio::sync::watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            registry,
+            authenticator,
+            authorizer,
+            audit: None,
+            metrics,
+            version: VersionInfo::default(),
+            advertise: String::new(),
+            health: Vec::new(),
+            logs: None,
+            shutdown,
+            limits: Limits::default(),
+            discovery: Discovery::default(),
+            openapi: openapi::Cache::default(),
+        }
+    }
+}
+
+/// The API as a tower service; cheap to clone. Requests carry a [`Peer`] in their extensions, or are refused with 401.
+#[derive(Clone)]
+pub struct Api {
+    parts: Arc<ApiParts>,
+    room: Arc<Room>,
+}
+
+struct Room {
+    read_only: Arc<Semaphore>,
+    mutating: Arc<Semaphore>,
+    long_running: Arc<Semaphore>,
+}
+
+impl Api {
+    pub fn new(parts: ApiParts) -> Self {
+        let limits = parts.limits;
+        let room = Room {
+            read_only: Arc::new(Semaphore::new(limits.read_only)),
+            mutating: Arc::new(Semaphore::new(limits.mutating)),
+            long_running: Arc::new(Semaphore::new(limits.long_running)),
+        };
+        Self { parts: Arc::new(parts), room: Arc::new(room) }
+    }
+}
+
+impl<B> tower::Service<Request<B>> for Api
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyError>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = self.clone();
+        let (parts, body) = request.into_parts();
+        let body = body.map_err(|error| Cut(error.into())).boxed_unsync();
+        Box::pin(async move { Ok(Exchange::new(api, &parts).run(parts, body).await) })
+    }
+}
+
+/// The latest a request may end (row T10); long-running ones have their own rules.
+const MUTATING_DEADLINE: Duration = Duration::from_secs(34);
+const READING_DEADLINE: Duration = Duration::from_secs(60);
+
+/// One request and what is known of it so far.
+struct Exchange {
+    api: Api,
+    route: Route,
+    query: Query,
+    attributes: Attributes,
+    audit_id: String,
+    received: Timestamp,
+    started: Instant,
+}
+
+/// How a request fared, for audit and metrics.
+struct Outcome {
+    answer: Answer,
+    identity: Option<Identity>,
+    /// `allow` or `forbid`, and why; empty when nobody was asked.
+    decision: (&'static str, String),
+    warnings: Vec<String>,
+    served: Option<Served>,
+}
+
+impl Outcome {
+    fn early(answer: impl Into<Answer>, identity: Option<Identity>) -> Self {
+        let decision = ("", String::new());
+        Self { answer: answer.into(), identity, decision, warnings: Vec::new(), served: None }
+    }
+}
+
+impl Exchange {
+    fn new(api: Api, parts: &http::request::Parts) -> Self {
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let route = routes::parse(&parts.method, parts.uri.path(), &query);
+        let sent = parts.headers.get("audit-id").and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 64);
+        let audit_id = sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let attributes = identity::attributes(&route);
+        Self { api, route, query, attributes, audit_id, received: now(), started: Instant::now() }
+    }
+
+    async fn run(self, parts: http::request::Parts, body: Incoming) -> Response<Body> {
+        let how = Finish {
+            audit_id: self.audit_id.clone(),
+            gzip: takes_gzip(&parts.headers),
+            pretty: is_pretty(&parts.headers, &self.query),
+            warnings: Vec::new(),
+        };
+        let uri = parts.uri.clone();
+        let agent = text(&parts.headers, header::USER_AGENT).to_owned();
+        let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
+        let source = parts.extensions.get::<Peer>().and_then(|p| p.address).map(|a| a.ip());
+        let outcome = self.answer(parts, body).await;
+        let labels = measure::labels(&self.route, outcome.served.as_ref(), apply);
+        let code = outcome.answer.code.as_u16();
+        let metrics = &self.api.parts.metrics.requests;
+        if self.route.is_long_running() {
+            metrics.ended(&labels, code);
+        } else {
+            let bytes = http_body::Body::size_hint(&outcome.answer.body).exact();
+            let seconds = self.started.elapsed().as_secs_f64();
+            metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
+        }
+        self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
+        finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how })
+    }
+
+    async fn answer(&self, parts: http::request::Parts, body: Incoming) -> Outcome {
+        let api = &self.api.parts;
+        let peer = parts.extensions.get::<Peer>();
+        let inside = peer.is_some_and(|p| p.inside.is_some());
+        let sender = match identity::authenticate(&api.authenticator, peer, &parts.headers).await {
+            Ok(sender) => sender,
+            Err(status) => {
+                api.metrics.requests.authenticated("failure");
+                return Outcome::early(status, None);
+            }
+        };
+        api.metrics.requests.authenticated(if sender.is_anonymous() { "anonymous" } else { "success" });
+        let identity = match identity::impersonate(&api.authorizer, sender.clone(), &parts.headers) {
+            Ok(identity) => identity,
+            Err(status) => {
+                return Outcome::early(status, Some(Identity { sender, impersonated: None }));
+            }
+        };
+        let permit = match self.room(inside).await {
+            Ok(permit) => permit,
+            Err(status) => return Outcome::early(status, Some(identity)),
+        };
+        let mut outcome = Outcome::early(Answer::empty(500), Some(identity.clone()));
+        match identity::authorize(&api.authorizer, identity.user(), &self.attributes) {
+            Ok(reason) => outcome.decision = ("allow", reason),
+            Err(status) => {
+                api.metrics.requests.authorized("denied");
+                outcome.decision = ("forbid", String::new());
+                outcome.answer = Answer::from(status).with_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+                return outcome;
+            }
+        }
+        api.metrics.requests.authorized("allowed");
+        self.handle(parts, body, &identity, permit, &mut outcome).await;
+        outcome
+    }
+
+    /// Room for one more request, waiting a little for it (row Q2). Health, reviews, leases and our own controllers always
+    /// have room (row Q4).
+    async fn room(&self, inside: bool) -> Result<Option<Held>, Status> {
+        let exempt = inside
+            || match &self.route.resource {
+                None => true,
+                Some(r) => r.resource == "leases" || r.group.starts_with("auth"),
+            };
+        let (room, parts) = (&self.api.room, &self.api.parts);
+        let busy = || Status::too_many_requests("The server is busy; please try again later.", 1);
+        if self.route.is_long_running() {
+            let permit = Arc::clone(&room.long_running).try_acquire_owned();
+            return permit.map(|p| Some(Box::new(p) as Held)).map_err(|_| busy());
+        }
+        let mutating = self.route.is_mutating();
+        let counted = parts.metrics.requests.inflight(mutating);
+        if exempt {
+            return Ok(Some(Box::new(counted)));
+        }
+        let semaphore = if mutating { &room.mutating } else { &room.read_only };
+        match tokio::time::timeout(parts.limits.patience, Arc::clone(semaphore).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(Box::new((permit, counted)))),
+            _ => Err(busy()),
+        }
+    }
+
+    async fn handle(
+        &self,
+        parts: http::request::Parts,
+        body: Incoming,
+        identity: &Identity,
+        permit: Option<Held>,
+        outcome: &mut Outcome,
+    ) {
+        let definitions = self.api.parts.registry.definitions();
+        let found = match &self.route.resource {
+            None => None,
+            Some(resource) => match target::find(&definitions, &self.route, resource) {
+                Ok(served) => Some(served),
+                Err(answer) => {
+                    outcome.answer = *answer;
+                    return;
+                }
+            },
+        };
+        let limit = match options::timeout(&self.query) {
+            Ok(limit) => limit,
+            Err(status) => {
+                outcome.answer = status.into();
+                return;
+            }
+        };
+        let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
+        let caller = Arc::new(Caller::new(identity.user().clone(), text(&parts.headers, header::USER_AGENT)));
+        let call = Call {
+            parts: Arc::clone(&self.api.parts),
+            definitions,
+            method: parts.method,
+            route: self.route.clone(),
+            query: self.query.clone(),
+            labels: measure::labels(&self.route, found.as_ref(), apply),
+            headers: parts.headers,
+            caller: Arc::clone(&caller),
+        };
+        outcome.answer = self.run_handler(&call, found.as_ref(), body, permit, limit).await;
+        outcome.served = found;
+        outcome.warnings = std::mem::take(&mut *caller.warnings.lock());
+    }
+
+    /// Runs the handler within its deadline; a panic costs this request only.
+    async fn run_handler(
+        &self,
+        call: &Call,
+        found: Option<&Served>,
+        body: Incoming,
+        permit: Option<Held>,
+        limit: Option<Duration>,
+    ) -> Answer {
+        // Boxed: the compiler cannot see that a borrowed future behind `catch_unwind` is `Send`.
+        let handler: Pin<Box<dyn Future<Output = Result<Answer, Status>> + Send + '_>> = Box::pin(async {
+            match found {
+                Some(served) if self.route.is_long_running() => handlers::run(call, served, body, permit).await,
+                Some(served) => {
+                    let answer = handlers::run(call, served, body, None).await;
+                    drop(permit);
+                    answer
+                }
+                None => handlers::paths::run(call),
+            }
+        });
+        let deadline = if self.route.is_mutating() {
+            MUTATING_DEADLINE
+        } else {
+            limit.map_or(READING_DEADLINE, |limit| limit.min(READING_DEADLINE))
+        };
+        match tokio::time::timeout(deadline, AssertUnwindSafe(handler).catch_unwind()).await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(status))) => status.into(),
+            Ok(Err(_)) => {
+                tracing::error!(path = %self.route.path, verb = %self.route.verb, "a request caused a panic");
+                Status::internal("the request caused the server to panic; its log says more").into()
+            }
+            Err(_) if self.route.is_mutating() => Status::timeout(
+                "Timeout: request did not complete within requested timeout - context deadline exceeded",
+            )
+            .into(),
+            Err(_) => Status::timeout("Timeout: request did not complete within the allotted timeout").into(),
+        }
+    }
+
+    /// One line for each request that changes state, tries to, or reads Secrets (row Q1, design section 8).
+    fn audit(&self, outcome: &Outcome, uri: &str, agent: &str, source: Option<std::net::IpAddr>) {
+        let (Some(audit), Some(identity)) = (&self.api.parts.audit, &outcome.identity) else { return };
+        let Some(resource) = &self.route.resource else { return };
+        let review = matches!(outcome.served, Some(Served::Review(_)));
+        let secret = resource.group.is_empty() && resource.resource == "secrets";
+        if review || !(self.route.is_mutating() || secret) {
+            return;
+        }
+        audit.log(&Event {
+            audit_id: &self.audit_id,
+            stage: if self.route.is_long_running() { Stage::ResponseStarted } else { Stage::ResponseComplete },
+            request_uri: uri,
+            user: &identity.sender,
+            impersonated: identity.impersonated.as_ref(),
+            source,
+            user_agent: agent,
+            attributes: &self.attributes,
+            code: outcome.answer.code.as_u16(),
+            reason: outcome.answer.reason,
+            received: self.received,
+            now: now(),
+            decision: outcome.decision.0,
+            decision_reason: &outcome.decision.1,
+        });
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let codings = text(headers, header::ACCEPT_ENCODING).split(',');
+    codings.map(|c| c.split(';').next().unwrap_or_default().trim()).any(|c| c.eq_ignore_ascii_case("gzip"))
+}
+
+/// Row T12: asked for, or a person's tool that did not say no.
+fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
+    match query.text("pretty") {
+        "" => {
+            let agent = text(headers, header::USER_AGENT);
+            ["curl", "Wget", "Mozilla/5.0"].iter().any(|tool| agent.starts_with(tool))
+        }
+        asked => matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True"),
+    }
+}

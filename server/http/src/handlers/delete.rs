@@ -1,0 +1,33 @@
+//! DELETE of one object (rows G1, G2, G4).
+
+use crate::answer::{Answer, encode};
+use crate::body::{self, Incoming};
+use crate::call::Call;
+use otternauts_meta::Status;
+use otternauts_registry::{DeleteOptions, Deleted, Target};
+use serde_json::{Map, Value, json};
+
+pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Answer, Status> {
+    let accepted = call.accept_object(target)?;
+    let options = options(call, incoming).await?;
+    match call.registry().delete(&call.caller, target, &options).await? {
+        Deleted::Waiting(served) => call.object(target, accepted, 200, served.bytes),
+        Deleted::Gone { uid, name } => Answer::negotiated(200, accepted, success(target, &name, &uid).into()),
+    }
+}
+
+/// DeleteOptions of the body, or without one of the query.
+pub async fn options(call: &Call, incoming: Incoming) -> Result<DeleteOptions, Status> {
+    let bytes = body::read(incoming).await?;
+    let body = body::options(&bytes, call.content_type(), "DeleteOptions")?;
+    crate::options::delete(&call.query, body.as_ref())
+}
+
+/// The Status of row G1: kubectl waits for the uid in it.
+fn success(target: &Target, name: &str, uid: &str) -> Vec<u8> {
+    let resource = target.definition.group_resource();
+    let parts = [("name", name), ("group", &resource.group), ("kind", &resource.resource), ("uid", uid)];
+    let details: Map<String, Value> =
+        parts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_owned(), v.into())).collect();
+    encode(&json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}))
+}

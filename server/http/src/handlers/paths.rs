@@ -1,0 +1,65 @@
+//! Paths that are no resource: discovery, OpenAPI, health, version, metrics (rows D1 to D17, O1 to O3, H1 to H4).
+
+use crate::accept::Offer;
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::{discovery, health, openapi};
+use http::{Method, header};
+use otternauts_meta::Status;
+
+pub fn run(call: &Call) -> Result<Answer, Status> {
+    let path = call.route.path.as_str();
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    if path.starts_with("//") {
+        return Ok(Answer::page_not_found());
+    }
+    if !matches!(call.method, Method::GET | Method::HEAD) {
+        return Ok(not_a_get(&parts));
+    }
+    match parts.as_slice() {
+        ["version"] => Ok(call.parts.version.answer()),
+        ["metrics"] => Ok(metrics(call)),
+        ["api"] => discovery(call, discovery::Root::Core),
+        ["apis"] => discovery(call, discovery::Root::Groups),
+        ["api", version] => legacy(call, call.parts.discovery.resources(call, "", version), "", version),
+        ["apis", group] => legacy(call, call.parts.discovery.group(call, group), group, ""),
+        ["apis", group, version] => legacy(call, call.parts.discovery.resources(call, group, version), group, version),
+        ["openapi", "v3", rest @ ..] => openapi::answer(call, &rest.join("/")),
+        _ => {
+            let stopping = *call.parts.shutdown.borrow();
+            Ok(health::answer(&call.parts.health, stopping, path, &call.query).unwrap_or_else(Answer::page_not_found))
+        }
+    }
+}
+
+fn not_a_get(parts: &[&str]) -> Answer {
+    match parts {
+        ["version" | "metrics" | "healthz" | "livez" | "readyz" | "api" | "apis", ..] => {
+            Status::method_not_allowed().into()
+        }
+        _ => Answer::page_not_found(),
+    }
+}
+
+fn discovery(call: &Call, root: discovery::Root) -> Result<Answer, Status> {
+    if let Some(answer) = call.parts.discovery.aggregated(call, root) {
+        return Ok(answer);
+    }
+    let accepted = call.accept(Offer::PLAIN, true)?;
+    Answer::negotiated(200, accepted, call.parts.discovery.root(call, root))
+}
+
+fn legacy(call: &Call, found: Option<bytes::Bytes>, group: &str, version: &str) -> Result<Answer, Status> {
+    let Some(bytes) = found else {
+        let builtin = call.definitions.in_group(group).next().is_some_and(|d| d.is_builtin());
+        let known = !version.is_empty() && (builtin || group.ends_with("ation.k8s.io"));
+        return if known { Err(Status::no_such_resource()) } else { Ok(Answer::page_not_found()) };
+    };
+    let accepted = call.accept(Offer::PLAIN, true)?;
+    Answer::negotiated(200, accepted, bytes)
+}
+
+fn metrics(call: &Call) -> Answer {
+    let format = otternauts_telemetry::Format::for_accept(call.header(header::ACCEPT).unwrap_or_default());
+    Answer::text(200, call.parts.metrics.encode(format)).with_header(header::CONTENT_TYPE, format.content_type())
+}
