@@ -27,6 +27,8 @@ mod watcher;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod measure;
 
 pub use engine::memory::MemoryOptions;
 pub use engine::sqlite::SqliteOptions;

@@ -18,6 +18,9 @@ const SNAPSHOT_ROWS: usize = 500;
 /// How often a list of the newest state starts over because compaction passed it by.
 const TRIES: usize = 100;
 
+/// Objects that were elsewhere at an older revision: where; none: nowhere.
+type Before = BTreeMap<(Arc<str>, Arc<str>), Place>;
+
 /// What the index says at one moment.
 struct Plan {
     at: Revision,
@@ -103,8 +106,8 @@ fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Page>> {
 }
 
 /// Of each object of the range that changed later, where it was before; none: it did not exist.
-fn states_before(inner: &Inner, list: &List, later: &[Place]) -> Result<Option<BTreeMap<(Arc<str>, Arc<str>), Place>>> {
-    let mut before = BTreeMap::new();
+fn states_before(inner: &Inner, list: &List, later: &[Place]) -> Result<Option<Before>> {
+    let mut before = Before::new();
     let mut found = 0;
     for places in later.chunks(SNAPSHOT_ROWS) {
         inner.engine.headers(&inner.shared, places, &mut |header: &Header<'_>| {
@@ -120,7 +123,7 @@ fn states_before(inner: &Inner, list: &List, later: &[Place]) -> Result<Option<B
 }
 
 /// Puts objects back to where they were, keeping the order.
-fn undo(entries: Vec<Entry>, before: BTreeMap<(Arc<str>, Arc<str>), Place>) -> Vec<Entry> {
+fn undo(entries: Vec<Entry>, before: Before) -> Vec<Entry> {
     let mut result = Vec::with_capacity(entries.len());
     let mut before = before.into_iter().peekable();
     for (namespace, name, place) in entries {

@@ -131,13 +131,11 @@ impl Step {
     /// Each row at or below the new floor makes the row before it unreachable; a deletion is itself only history.
     pub(crate) fn plan(rows: impl Iterator<Item = (Place, EventKind, Place)>, target: Revision) -> Step {
         let mut gone = Vec::new();
-        let mut seen = 0;
         let mut oldest = 0;
-        for (place, kind, previous) in rows {
+        for (seen, (place, kind, previous)) in rows.enumerate() {
             if seen >= STEP_ROWS && place.revision() != oldest {
                 return Step { oldest, gone };
             }
-            seen += 1;
             oldest = place.revision();
             if !previous.is_none() {
                 gone.push(previous);

@@ -137,6 +137,11 @@ impl Store {
         self.inner.shared.index.read().counts()
     }
 
+    /// The sizes in bytes of the files behind the store, by a short name fit for a label; none for memory.
+    pub fn file_bytes(&self) -> Vec<(&'static str, u64)> {
+        self.inner.engine.file_bytes()
+    }
+
     /// Finishes what is queued, ends the watches, checkpoints, and lets go of the files.
     pub async fn close(&self) -> Result<()> {
         let result = self.inner.engine.close().await;

@@ -2,6 +2,8 @@
 
 use super::factory::*;
 use crate::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[tokio::test]
@@ -129,5 +131,73 @@ async fn every_retained_state_can_be_listed_and_compacted_ones_say_so() {
 async fn settle(store: &Store) {
     for _ in 0..2 {
         store.set_meta("settle", bytes::Bytes::new()).await.unwrap();
+    }
+}
+
+/// A state: `namespace/name` to body, in the order of a list.
+type State = BTreeMap<(String, String), String>;
+
+/// Puts (or, where `false`, deletes) objects, and remembers each state.
+async fn states(store: &Store, steps: &[(u8, u8, bool)]) -> Vec<State> {
+    let mut states = vec![State::new()];
+    for (namespace, name, is_put) in steps {
+        let place = (format!("n{namespace}"), format!("o{name}"));
+        let key = key(&place.0, &place.1);
+        let mut state = states[states.len() - 1].clone();
+        if *is_put {
+            let revision = set(store, &key, "x").await;
+            state.insert(place, text("x", revision));
+        } else if state.remove(&place).is_some() {
+            remove(store, &key, "gone").await;
+        } else {
+            continue;
+        }
+        states.push(state);
+    }
+    states
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_page_of_any_state_is_what_a_sorted_map_says(
+        steps in prop::collection::vec((0..3_u8, 0..6_u8, prop::bool::weighted(0.7)), 1..60),
+        at in any::<prop::sample::Index>(),
+        namespace in prop::option::of(0..3_u8),
+        name in prop::option::weighted(0.2, 0..6_u8),
+        after in prop::option::of((0..3_u8, 0..6_u8)),
+        limit in 0..8_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::memory();
+            let states = states(&store, &steps).await;
+            let at = at.index(states.len());
+            let namespace = namespace.map(|number| format!("n{number}"));
+            let name = name.map(|number| format!("o{number}"));
+            let after = after.map(|(namespace, name)| (format!("n{namespace}"), format!("o{name}")));
+            let wanted: Vec<bytes::Bytes> = states[at]
+                .iter()
+                .filter(|(place, _)| namespace.as_ref().is_none_or(|wanted| *wanted == place.0))
+                .filter(|(place, _)| name.as_ref().is_none_or(|wanted| *wanted == place.1))
+                .filter(|(place, _)| after.as_ref().is_none_or(|after| *place > after))
+                .map(|(_, body)| body.clone().into())
+                .collect();
+            let range = Range {
+                resource: STACKS.into(),
+                namespace: namespace.map(Into::into),
+                name: name.map(Into::into),
+            };
+            let after = after.map(|(namespace, name)| (namespace.into(), name.into()));
+            let page = store.list(List { range, at: Some(at as u64), after, limit }).await.unwrap();
+            let shown = if limit == 0 { wanted.len() } else { limit.min(wanted.len()) };
+            let bodies: Vec<_> = page.records.iter().map(|record| record.body.clone()).collect();
+            assert_eq!(bodies, wanted[..shown]);
+            assert_eq!(page.more, shown < wanted.len());
+            if let Some(remaining) = page.remaining {
+                assert_eq!(remaining as usize, wanted.len() - shown);
+            }
+        });
     }
 }

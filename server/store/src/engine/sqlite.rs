@@ -1,8 +1,11 @@
 //! The SQLite engine: one file, one writer thread, a few read-only connections (R1 to R8).
 
 mod file;
+mod head;
 mod load;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use crate::engine::{BodyRef, Visit, VisitHeader};
@@ -16,6 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pool::Pool;
 use rusqlite::{Connection, OptionalExtension};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -30,7 +34,7 @@ pub(crate) const SHORT: usize = 16;
 /// Where a SQLite store is and how it behaves.
 #[derive(Clone)]
 pub struct SqliteOptions {
-    /// The database file; made when missing, in a directory that exists. `-wal`, `-shm` and `.lock` files lie beside it.
+    /// The database file; made when missing, in a directory that exists. `-wal`, `-shm`, `.lock` and `.head` lie beside it.
     pub path: PathBuf,
     pub retention: Retention,
     pub clock: Clock,
@@ -65,6 +69,7 @@ enum Request {
 pub(crate) struct Sqlite {
     queue: Mutex<Option<mpsc::Sender<Request>>>,
     places: Arc<Semaphore>,
+    path: PathBuf,
     pool: Arc<Pool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -72,21 +77,33 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(options: SqliteOptions) -> Result<(Arc<Shared>, Sqlite)> {
         let lock = file::lock(&options.path)?;
-        let mut connection = file::open(&options.path)?;
-        let loaded = load::load(&mut connection)?;
+        let connection = file::open(&options.path)?;
+        Sqlite::start(options, lock, connection)
+    }
+
+    fn start(options: SqliteOptions, lock: File, mut connection: Connection) -> Result<(Arc<Shared>, Sqlite)> {
+        let mut head = head::Head::open(&options.path)?;
+        let told = head.read()?;
+        let loaded = load::load(&mut connection, told)?;
+        let mark = head::Mark { revision: loaded.index.revision, chain: loaded.chain };
+        if told != Some(mark) {
+            head.note(mark);
+        }
         let pool = Arc::new(Pool::open(&options.path)?);
         let (oldest, newest) = (loaded.index.oldest, loaded.index.revision);
         let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
         let shared = Arc::new(Shared::new(loaded.index, options.observer));
         let (queue, requests) = mpsc::channel();
-        let writer = writer::Writer::new(connection, lock, shared.clone(), options.clock, ages, loaded.chain)?;
+        let files = writer::Files { connection, head, lock };
+        let writer = writer::Writer::new(files, shared.clone(), options.clock, ages, loaded.chain)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run(&requests))
+            .spawn(move || run_or_abort(writer, &requests))
             .map_err(|error| Error::Engine(Box::new(error)))?;
         let sqlite = Sqlite {
             queue: Mutex::new(Some(queue)),
             places: Arc::new(Semaphore::new(QUEUE)),
+            path: options.path,
             pool,
             writer: Mutex::new(Some(thread)),
         };
@@ -131,10 +148,9 @@ impl Sqlite {
 
     fn join(&self) {
         let thread = self.writer.lock().take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's writer thread panicked");
+        if let Some(thread) = thread {
+            // It cannot have panicked: see `run_or_abort`.
+            let _ = thread.join();
         }
     }
 
@@ -143,7 +159,10 @@ impl Sqlite {
             return Ok(());
         }
         let started = Instant::now();
-        let read = |connection: &Connection| places.iter().try_for_each(|place| visit_row(connection, *place, visit));
+        let read = |connection: &Connection| {
+            let mut statement = connection.prepare_cached(ROW).map_err(engine)?;
+            places.iter().try_for_each(|place| visit_row(&mut statement, *place, visit))
+        };
         if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) }?;
         shared.observer.statement(what, started.elapsed());
         Ok(())
@@ -165,6 +184,11 @@ impl Sqlite {
         Ok(())
     }
 
+    pub(crate) fn file_bytes(&self) -> Vec<(&'static str, u64)> {
+        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        vec![("database", size(&self.path)), ("wal", size(&file::beside(&self.path, "-wal")))]
+    }
+
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
         self.pool.short(|connection| read_meta(connection, name).map_err(engine))
     }
@@ -178,12 +202,20 @@ impl Drop for Sqlite {
     }
 }
 
+/// A panic of the writer is a bug that leaves open what is durable: the process stops and recovers from disk (R4).
+fn run_or_abort(writer: writer::Writer, requests: &mpsc::Receiver<Request>) {
+    let run = std::panic::AssertUnwindSafe(|| writer.run(requests));
+    if std::panic::catch_unwind(run).is_err() {
+        tracing::error!("the store's writer panicked: stopping at once");
+        std::process::abort();
+    }
+}
+
 const HEADER: &str = "SELECT id, resource, namespace, name, op, schema, previous FROM log WHERE id = ?1";
 const ROW: &str = "SELECT id, resource, namespace, name, op, schema, previous, checksum, body FROM log WHERE id = ?1";
 
-/// Reads one row, if it is there, and checks it.
-fn visit_row(connection: &Connection, place: Place, visit: Visit<'_>) -> Result<()> {
-    let mut statement = connection.prepare_cached(ROW).map_err(engine)?;
+/// Reads one row with the statement [`ROW`], if it is there, and checks it.
+fn visit_row(statement: &mut rusqlite::Statement<'_>, place: Place, visit: Visit<'_>) -> Result<()> {
     let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
     let Some(row) = rows.next().map_err(engine)? else { return Ok(()) };
     let header = header(row).map_err(engine)?;

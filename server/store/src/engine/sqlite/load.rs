@@ -1,5 +1,6 @@
 //! Start: the index is rebuilt from the log without reading a body, and the hash chain is checked (R2, R5).
 
+use crate::engine::sqlite::head::Mark;
 use crate::engine::sqlite::{engine, header, read_meta};
 use crate::error::{Error, Result};
 use crate::index::Index;
@@ -26,6 +27,10 @@ enum Broken {
     Missing(Revision),
     #[error("history went back: the hash chain breaks at revision {0}")]
     Chain(Revision),
+    #[error("history went back: the newest revision is {found}, and {} was answered", .told.revision)]
+    Shorter { found: Revision, told: Mark },
+    #[error("history went back: revision {0} is not the one that was answered")]
+    Other(Revision),
     #[error("the stored value {0} has the wrong length")]
     Meta(&'static str),
 }
@@ -42,14 +47,17 @@ struct Follower {
     revision: Revision,
     checksums: Vec<u64>,
     open: bool,
+    /// What the side file says of one revision.
+    told: Option<Mark>,
 }
 
-pub(super) fn load(connection: &mut Connection) -> Result<Loaded> {
+/// `told` is what the side file remembers: a database that does not reach it, or reaches it differently, is refused.
+pub(super) fn load(connection: &mut Connection, told: Option<Mark>) -> Result<Loaded> {
     let oldest = meta_number(connection, META_OLDEST)?;
     let newest = meta_number(connection, META_REVISION)?;
     let mut index = Index::new(oldest);
     let chain = Chain(meta_number(connection, META_CHAIN)?);
-    let mut follower = Follower { chain, revision: oldest, checksums: Vec::new(), open: false };
+    let mut follower = Follower { chain, revision: oldest, checksums: Vec::new(), open: false, told };
     let mut history_bytes = 0;
 
     let query = "SELECT id, resource, namespace, name, op, schema, previous, checksum, chain, length(body)
@@ -75,6 +83,9 @@ pub(super) fn load(connection: &mut Connection) -> Result<Loaded> {
     if index.revision < newest {
         return Err(Broken::Missing(index.revision + 1).into());
     }
+    if let Some(told) = told.filter(|told| told.revision > index.revision) {
+        return Err(Broken::Shorter { found: index.revision, told }.into());
+    }
     Ok(Loaded { index, chain: follower.chain, history_bytes })
 }
 
@@ -92,6 +103,9 @@ impl Follower {
             self.open = false;
             if self.chain != chain {
                 return Err(Broken::Chain(revision).into());
+            }
+            if self.told.is_some_and(|told| told.revision == revision && told.chain != chain) {
+                return Err(Broken::Other(revision).into());
             }
         }
         Ok(())

@@ -3,8 +3,9 @@
 //! Order of a batch (R3): check against the index, one transaction, COMMIT with its fsync, index and watchers, answers.
 
 use crate::batch::Batch;
+use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
-use crate::engine::sqlite::{Request, engine, visit_row};
+use crate::engine::sqlite::{ROW, Request, engine, visit_row};
 use crate::error::{Error, Result};
 use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::observer::Statement;
@@ -35,10 +36,15 @@ const INSERT: &str = "INSERT INTO log (id, resource, namespace, name, op, schema
 const SET_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)
                         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
+/// What the writer holds open; the lock is let go last.
+pub(super) struct Files {
+    pub connection: Connection,
+    pub head: Head,
+    pub lock: File,
+}
+
 pub(super) struct Writer {
-    connection: Connection,
-    /// Held until the connection is closed.
-    lock: File,
+    files: Files,
     shared: Arc<Shared>,
     clock: Clock,
     ages: Ages,
@@ -59,22 +65,15 @@ struct Waiting {
 }
 
 impl Writer {
-    pub(super) fn new(
-        mut connection: Connection,
-        lock: File,
-        shared: Arc<Shared>,
-        clock: Clock,
-        ages: Ages,
-        chain: Chain,
-    ) -> Result<Writer> {
+    pub(super) fn new(mut files: Files, shared: Arc<Shared>, clock: Clock, ages: Ages, chain: Chain) -> Result<Writer> {
         let wal = Arc::new(AtomicI32::new(0));
         let pages = wal.clone();
         let told = move |_: &mut rusqlite::hooks::Wal, now: std::ffi::c_int| {
             pages.store(now, Ordering::Relaxed);
             Ok(())
         };
-        connection.wal_hook(Some(told)).map_err(engine)?;
-        Ok(Writer { connection, lock, shared, clock, ages, chain, wal, checkpointed: 0, stalled: false })
+        files.connection.wal_hook(Some(told)).map_err(engine)?;
+        Ok(Writer { files, shared, clock, ages, chain, wal, checkpointed: 0, stalled: false })
     }
 
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
@@ -121,14 +120,15 @@ impl Writer {
     /// How long to wait for requests before there is other work; `None` when there is none to come: an idle store with
     /// nothing to compact never wakes.
     fn wait(&self) -> Option<Duration> {
+        let head = self.files.head.due();
         if self.stalled {
-            return None;
+            return head;
         }
-        let wait = self.ages.wait((self.clock)());
         if self.ages.due() > self.shared.oldest() {
             return Some(Duration::ZERO);
         }
-        wait.map(|wait| wait.max(SHORTEST_WAIT))
+        let compaction = self.ages.wait((self.clock)()).map(|wait| wait.max(SHORTEST_WAIT));
+        [head, compaction].into_iter().flatten().min()
     }
 
     /// Commits a transaction together with what is queued behind it. Returns the first request that is something else.
@@ -171,8 +171,9 @@ impl Writer {
         let started = Instant::now();
         let chain = self.write(batch).map_err(|error| failure("commit", error))?;
         self.chain = chain;
+        self.files.head.note(Mark { revision: batch.revision, chain });
         self.shared.observer.committed(batch.rows.len(), started.elapsed());
-        let connection = &self.connection;
+        let connection = &self.files.connection;
         self.shared.apply(batch, |place| read_record(connection, place));
         self.ages.record(batch.revision, batch.rows.iter().map(Row::size).sum(), (self.clock)());
         Ok(())
@@ -180,7 +181,7 @@ impl Writer {
 
     fn write(&mut self, batch: &Batch) -> rusqlite::Result<Chain> {
         let mut chain = self.chain;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.files.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut insert = transaction.prepare_cached(INSERT)?;
             for rows in batch.rows.chunk_by(|a, b| a.place.revision() == b.place.revision()) {
@@ -213,7 +214,7 @@ impl Writer {
             transaction.prepare_cached(SET_META)?.execute(params![name, value])?;
             transaction.commit()
         };
-        write(&mut self.connection).map_err(|error| failure("meta", error))
+        write(&mut self.files.connection).map_err(|error| failure("meta", error))
     }
 
     /// What is due beside commits, in small pieces: at most one step of compaction, at most one checkpoint.
@@ -228,6 +229,9 @@ impl Writer {
             }
             self.shared.observer.statement(Statement::Compact, started.elapsed());
         }
+        if let Err(error) = self.files.head.write_if_due() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the side file cannot be written");
+        }
         if let Err(error) = self.checkpoint() {
             let error = failure("checkpoint", error);
             tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed, the next commits retry it");
@@ -236,7 +240,7 @@ impl Writer {
 
     /// One step of compaction, the new floor in the same transaction as the deletions (R6).
     fn compact(&mut self, oldest: u64, target: u64) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.files.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let step = plan(&transaction, oldest, target)?;
         let chain: i64 = transaction.query_row(
             "SELECT chain FROM log WHERE id > ?1 AND id <= ?2 AND chain IS NOT NULL",
@@ -270,7 +274,7 @@ impl Writer {
         let started = Instant::now();
         self.checkpointed = pages;
         let mode = if pages > TRUNCATE_PAGES { "TRUNCATE" } else { "PASSIVE" };
-        let (busy, left) = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        let (busy, left) = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
         })?;
         self.shared.observer.statement(Statement::Checkpoint, started.elapsed());
@@ -286,11 +290,13 @@ impl Writer {
 
     fn close(self) -> Result<()> {
         let revision = self.shared.revision().to_be_bytes();
-        let written = self.connection.execute(SET_META, params![META_REVISION, revision]);
+        let written = self.files.connection.execute(SET_META, params![META_REVISION, revision]);
         written.map_err(|error| failure("close", error))?;
-        let closed = self.connection.close().map_err(|(_, error)| failure("close", error));
-        drop(self.lock);
-        closed
+        let Files { connection, mut head, lock } = self.files;
+        let closed = connection.close().map_err(|(_, error)| failure("close", error));
+        let told = head.write().map_err(|error| Error::Engine(Box::new(error)));
+        drop(lock);
+        closed.and(told)
     }
 }
 
@@ -360,9 +366,11 @@ fn failure(doing: &'static str, error: rusqlite::Error) -> Error {
 /// The row an event needs as its previous state. An unreadable one harms only itself (P16).
 fn read_record(connection: &Connection, place: Place) -> Option<Record> {
     let mut found = None;
-    let result = visit_row(connection, place, &mut |header, body| {
-        let key = crate::key::Key::new(header.resource, header.namespace, header.name);
-        found = Some(Record { key, revision: place.revision(), body: body.bytes(), schema: header.schema });
+    let result = connection.prepare_cached(ROW).map_err(engine).and_then(|mut statement| {
+        visit_row(&mut statement, place, &mut |header, body| {
+            let key = crate::key::Key::new(header.resource, header.namespace, header.name);
+            found = Some(Record { key, revision: place.revision(), body: body.bytes(), schema: header.schema });
+        })
     });
     if let Err(error) = result {
         tracing::error!(error = &error as &dyn std::error::Error, "the previous state of an object cannot be read");
