@@ -4,6 +4,7 @@
 //! parse a schema, prune, default and validate an object, order its keys, read a path for a printer column.
 
 pub mod builtin;
+pub mod crd;
 mod defaults;
 pub mod definition;
 mod formats;

@@ -6,6 +6,7 @@ use crate::validate::validate;
 use otternauts_meta::{ErrorList, FieldError, Path};
 use serde_json::{Map, Value};
 
+mod cel;
 mod composition;
 mod lists;
 
@@ -68,6 +69,7 @@ fn check(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
     check_keywords(doc, path, errors);
     check_type(doc, level, path, errors);
     lists::check(doc, path, errors);
+    cel::check(doc, path, errors);
     composition::check(doc, path, errors);
     if level == Level::Root || flag(doc, "x-kubernetes-embedded-resource") {
         check_resource(doc, path, errors);

@@ -150,3 +150,19 @@ fn a_root_knows_its_kind_version_and_metadata_first() {
     assert_eq!(metadata.property("name").and_then(|n| n.rules.max_length), Some(3));
     assert_eq!(metadata.property("ownerReferences").and_then(|o| o.patch_merge_key.as_deref()), Some("uid"));
 }
+
+#[test]
+fn cel_rules_are_kept_and_their_shape_is_judged() {
+    check(
+        json!({"type": "string", "x-kubernetes-validations": [{"rule": "self != ''", "reason": "FieldValueInvalid"}]}),
+        &[],
+    );
+    check(
+        json!({"type": "string", "x-kubernetes-validations": [{"rule": "", "message": "a\nb", "reason": "Foo"}]}),
+        &[
+            r#"properties[a].x-kubernetes-validations[0].message: Invalid value: "a\nb": must not contain line breaks"#,
+            r#"properties[a].x-kubernetes-validations[0].reason: Unsupported value: "Foo": supported values: "FieldValueDuplicate""#,
+            "properties[a].x-kubernetes-validations[0].rule: Required value: rule is not specified",
+        ],
+    );
+}
