@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 /// A topic's window: so many events, or so many bytes of them, whichever is less.
 const WINDOW_EVENTS: usize = 4096;
 const WINDOW_BYTES: usize = 4 << 20;
+/// The window of a topic that nobody watches: enough for who lists and then watches.
+const QUIET_EVENTS: usize = 256;
+const QUIET_BYTES: usize = 256 << 10;
 /// What an event costs beside its body.
 const EVENT_OVERHEAD: usize = 256;
 /// One answer to a watcher holds no more than this, but never half a revision.
@@ -170,7 +173,9 @@ impl Topic {
             state.bytes += size(&event);
             state.window.push_back(event);
         }
-        while state.window.len() > WINDOW_EVENTS || state.bytes > WINDOW_BYTES {
+        let quiet = state.groups.is_empty();
+        let (most, most_bytes) = if quiet { (QUIET_EVENTS, QUIET_BYTES) } else { (WINDOW_EVENTS, WINDOW_BYTES) };
+        while state.window.len() > most || state.bytes > most_bytes {
             let Some(event) = state.window.pop_front() else { break };
             state.bytes -= size(&event);
             state.floor = event.revision;

@@ -41,38 +41,41 @@ struct Change {
 async fn history(store: &Store, random: &mut StdRng, transactions: usize) -> Vec<Change> {
     let mut changes = Vec::new();
     for step in 0..transactions {
-        let mut writes: Vec<Write> = Vec::new();
-        for _ in 0..random.random_range(1..=3) {
-            let key = key(&format!("n{}", random.random_range(0..3)), &format!("o{}", random.random_range(0..4)));
-            if writes.iter().any(|write| write.key == key) {
-                continue;
-            }
-            let there = store.get(&key).await.unwrap().is_some();
-            writes.push(match there && random.random_bool(0.3) {
-                true => delete(&key, Precondition::Exists, &format!("last {step}")),
-                false => put(&key, Precondition::None, &format!("step {step}")),
-            });
+        changes.extend(transaction(store, random, step, 3, 4).await);
+    }
+    changes
+}
+
+/// One random transaction of at most `most` writes to three namespaces of `names` objects.
+async fn transaction(store: &Store, random: &mut StdRng, step: usize, most: usize, names: usize) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut writes: Vec<Write> = Vec::new();
+    for _ in 0..random.random_range(1..=most) {
+        let name = format!("o{}", random.random_range(0..names));
+        let key = key(&format!("n{}", random.random_range(0..3)), &name);
+        if writes.iter().any(|write| write.key == key) {
+            continue;
         }
-        let mut before = Vec::new();
-        for write in &writes {
-            before.push(store.get(&write.key).await.unwrap());
-        }
-        let done = store.commit(writes.clone()).await.unwrap();
-        for ((write, record), before) in writes.iter().zip(&done.records).zip(before) {
-            let kind = match (&write.op, &before) {
-                (Op::Delete { .. }, _) => EventKind::Deleted,
-                (Op::Put(_), None) => EventKind::Created,
-                (Op::Put(_), Some(_)) => EventKind::Updated,
-            };
-            let event = Event {
-                revision: done.revision,
-                key: write.key.clone(),
-                kind,
-                record: record.clone(),
-                previous: before,
-            };
-            changes.push(Change { revision: done.revision, key: write.key.clone(), line: line(&event) });
-        }
+        let there = store.get(&key).await.unwrap().is_some();
+        writes.push(match there && random.random_bool(0.3) {
+            true => delete(&key, Precondition::Exists, &format!("last {step}")),
+            false => put(&key, Precondition::None, &format!("step {step}")),
+        });
+    }
+    let mut before = Vec::new();
+    for write in &writes {
+        before.push(store.get(&write.key).await.unwrap());
+    }
+    let done = store.commit(writes.clone()).await.unwrap();
+    for ((write, record), before) in writes.iter().zip(&done.records).zip(before) {
+        let kind = match (&write.op, &before) {
+            (Op::Delete { .. }, _) => EventKind::Deleted,
+            (Op::Put(_), None) => EventKind::Created,
+            (Op::Put(_), Some(_)) => EventKind::Updated,
+        };
+        let event =
+            Event { revision: done.revision, key: write.key.clone(), kind, record: record.clone(), previous: before };
+        changes.push(Change { revision: done.revision, key: write.key.clone(), line: line(&event) });
     }
     changes
 }
@@ -267,5 +270,106 @@ async fn progress_follows_other_resources_and_never_passes_an_event() {
         assert!(watcher.progress() < 2);
         assert_eq!(take(&mut watcher, 1).await[0].revision, 2);
         assert_eq!(watcher.progress(), 3);
+    }
+}
+
+/// What one reader saw: from where, of what range, which lines.
+struct Seen {
+    after: Revision,
+    range: Range,
+    lines: Vec<String>,
+}
+
+/// Opens watches at random revisions and reads a little of each, until the writer is done.
+async fn read_at_random(store: Store, seed: u64, done: tokio::sync::watch::Receiver<bool>) -> Vec<Seen> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut all = Vec::new();
+    while !*done.borrow() {
+        let range = ranges().swap_remove(random.random_range(0..4));
+        let (oldest, newest) = (store.oldest(), store.revision());
+        let after = random.random_range(oldest.saturating_sub(3)..=newest);
+        let mut lines = Vec::new();
+        match store.watch(range.clone(), after).await {
+            Err(Error::Compacted { asked, oldest }) => assert!(asked == after && after < oldest),
+            Err(error) => panic!("{error:?}"),
+            Ok(mut watcher) => {
+                for _ in 0..random.random_range(0..20) {
+                    match tokio::time::timeout(Duration::from_millis(20), watcher.next()).await {
+                        Ok(Ok(WatchItem::Events(events))) => lines.extend(events.iter().map(|event| line(event))),
+                        Ok(Err(Error::Compacted { .. })) => break,
+                        Ok(Err(error)) => panic!("{error:?}"),
+                        Ok(Ok(WatchItem::Progress(_))) | Err(_) => {}
+                    }
+                }
+            }
+        }
+        all.push(Seen { after, range, lines });
+        tokio::task::yield_now().await;
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_beside_compaction_gets_a_true_beginning_or_the_refusal() {
+    let seed = rand::random();
+    println!("seed {seed}");
+    for lab in Lab::all() {
+        let lab = lab.keeping(60);
+        let store = lab.open();
+        let (finish, done) = tokio::sync::watch::channel(false);
+        let mut readers = tokio::task::JoinSet::new();
+        for reader in 0..4 {
+            readers.spawn(read_at_random(store.clone(), seed ^ reader, done.clone()));
+        }
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut changes = Vec::new();
+        for step in 0..250 {
+            // More events than the window holds are in the history that is kept.
+            changes.extend(transaction(&store, &mut random, step, 200, 60).await);
+            lab.pass(Duration::from_secs(1));
+        }
+        finish.send(true).unwrap();
+        let mut compared = 0;
+        for seen in readers.join_all().await.into_iter().flatten() {
+            let expected = expected(&changes, &seen.range, seen.after);
+            let begin = &expected[..seen.lines.len().min(expected.len())];
+            assert_eq!(seen.lines, begin, "{:?} after {}, seed {seed}", seen.range, seen.after);
+            compared += begin.len();
+        }
+        assert!(compared > 1000, "{compared}");
+        assert!(store.oldest() > 100);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_gets_of_the_newest_state_never_meet_a_compacted_row() {
+    for lab in Lab::all() {
+        let lab = lab.keeping(0);
+        let store = lab.open();
+        let keys: Vec<Key> = (0..50).map(|number| key("default", &format!("o{number:02}"))).collect();
+        // Too large for the cache, so that reads go to the log.
+        let large = "x".repeat(1 << 20);
+        for key in &keys {
+            set(&store, key, if key.name.ends_with('7') { &large } else { "small" }).await;
+        }
+        let writer = {
+            let (store, keys) = (store.clone(), keys.clone());
+            tokio::spawn(async move {
+                for round in 0..400 {
+                    set(&store, &keys[round % 50], "small").await;
+                    lab.pass(Duration::from_secs(1));
+                }
+                lab
+            })
+        };
+        while !writer.is_finished() {
+            let page = store.list(list_of(everything())).await.unwrap();
+            assert_eq!(page.records.len(), 50);
+            assert!(page.records.iter().all(|record| record.revision <= page.revision));
+            for key in keys.iter().step_by(7) {
+                assert!(store.get(key).await.unwrap().is_some());
+            }
+        }
+        writer.await.unwrap();
     }
 }
