@@ -49,27 +49,42 @@ struct Members<'a> {
 
 impl Members<'_> {
     fn compare(&self, old: &Map<String, Value>, new: &Map<String, Value>) -> Comparison {
-        let mut diff = Comparison::default();
+        let mut parts = Parts::default();
         for (name, value) in new.iter().filter(|(name, _)| !(self.skip)(name)) {
             let below = values(old.get(name), Some(value), member(self.schema, name));
-            diff.attach(|| element::field(name), below);
+            parts.push(|| element::field(name), below);
         }
         for (name, value) in old.iter().filter(|(name, _)| !new.contains_key(*name) && !(self.skip)(name)) {
             let below = values(Some(value), None, member(self.schema, name));
-            diff.attach(|| element::field(name), below);
+            parts.push(|| element::field(name), below);
         }
-        diff
+        parts.into_comparison()
     }
 }
 
-impl Comparison {
-    fn attach(&mut self, element: impl FnOnce() -> String, below: Below) {
-        if below.changed.is_empty() && below.removed.is_empty() {
-            return;
+/// A comparison while it is being made, in any order.
+#[derive(Default)]
+struct Parts {
+    changed: Vec<(Box<str>, Node)>,
+    removed: Vec<(Box<str>, Node)>,
+}
+
+impl Parts {
+    fn push(&mut self, element: impl FnOnce() -> String, below: Below) {
+        match (below.changed.is_empty(), below.removed.is_empty()) {
+            (true, true) => {}
+            (false, true) => self.changed.push((element().into(), below.changed)),
+            (true, false) => self.removed.push((element().into(), below.removed)),
+            (false, false) => {
+                let element: Box<str> = element().into();
+                self.changed.push((element.clone(), below.changed));
+                self.removed.push((element, below.removed));
+            }
         }
-        let element = element();
-        self.changed.attach(element.as_str(), below.changed);
-        self.removed.attach(element, below.removed);
+    }
+
+    fn into_comparison(self) -> Comparison {
+        Comparison { changed: FieldSet::of(self.changed), removed: FieldSet::of(self.removed) }
     }
 }
 
@@ -138,9 +153,9 @@ fn as_list(value: Option<&Value>) -> &[Value] {
 
 /// Items by identity. An identity that occurs twice is compared as a whole; items without one are nobody's.
 fn items(old: &[Value], new: &[Value], list: &Schema) -> Comparison {
-    let mut diff = Comparison::default();
+    let mut parts = Parts::default();
     if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| equal(a, b)) {
-        return diff;
+        return parts.into_comparison();
     }
     let (old, new) = (identified(old, list), identified(new, list));
     let (mut i, mut j) = (0, 0);
@@ -165,9 +180,9 @@ fn items(old: &[Value], new: &[Value], list: &Schema) -> Comparison {
                 Below { changed: Node { owned: !same, ..Node::default() }, removed: Node::default() }
             }
         };
-        diff.attach(|| element.clone(), below);
+        parts.push(|| element.clone(), below);
     }
-    diff
+    parts.into_comparison()
 }
 
 fn identified<'a>(items: &'a [Value], list: &Schema) -> Vec<(String, &'a Value)> {

@@ -7,7 +7,7 @@ use crate::shape::{Shape, is_declared, member, shape};
 use otternauts_meta::Object;
 use otternauts_schema::{ListType, Schema, Type};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Every field the object sets: leaves, items, and members that the schema does not name.
 pub fn extract(object: &Object, context: &Ownership<'_>) -> FieldSet {
@@ -22,14 +22,13 @@ pub fn extract(object: &Object, context: &Ownership<'_>) -> FieldSet {
 }
 
 fn members(map: &Map<String, Value>, schema: Option<&Schema>, counts: &dyn Fn(&str) -> bool) -> FieldSet {
-    let mut set = FieldSet::default();
-    for (name, value) in map.iter().filter(|(name, _)| counts(name)) {
+    let parts = map.iter().filter(|(name, _)| counts(name)).map(|(name, value)| {
         let mut node = below(value, member(schema, name));
         let is_bare = value.is_null() || value.as_object().is_some_and(Map::is_empty);
         node.owned |= is_bare || !is_declared(schema, name);
-        set.attach(element::field(name), node);
-    }
-    set
+        (element::field(name).into(), node)
+    });
+    FieldSet::of(parts.collect())
 }
 
 fn below(value: &Value, schema: Option<&Schema>) -> Node {
@@ -43,23 +42,17 @@ fn below(value: &Value, schema: Option<&Schema>) -> Node {
 
 /// An identity that occurs twice is owned as a whole.
 fn items(all: &[Value], list: &Schema) -> FieldSet {
-    let mut set = FieldSet::default();
-    let mut twice = Vec::new();
+    let mut times: HashMap<String, (usize, &Value)> = HashMap::new();
     for item in all {
-        let Ok(element) = element::of_item(item, list) else {
-            continue;
-        };
-        if set.get(&element).is_some() {
-            twice.push(element);
-            continue;
+        if let Ok(element) = element::of_item(item, list) {
+            times.entry(element).or_insert((0, item)).0 += 1;
         }
-        let children = below(item, list.items.as_deref()).children;
-        set.attach(element, Node { owned: true, children });
     }
-    for element in twice {
-        set.replace_by_leaf(&element);
-    }
-    set
+    let parts = times.into_iter().map(|(element, (count, item))| {
+        let children = if count > 1 { FieldSet::default() } else { below(item, list.items.as_deref()).children };
+        (element.into(), Node { owned: true, children })
+    });
+    FieldSet::of(parts.collect())
 }
 
 /// Checks an applied object against its schema as server-side apply does. The error is the part of the text after the

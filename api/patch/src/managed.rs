@@ -125,11 +125,10 @@ impl ManagedFields {
 
     /// The list in the order of row A8.
     pub fn encode(&mut self, sorted_keys: bool) -> Value {
-        self.0.sort_by(|a, b| {
-            let key = |e: &'_ Entry| (e.operation, e.seconds());
-            let text = |e: &'_ Entry| (e.manager.clone(), e.api_version.clone(), e.subresource.clone());
-            key(a).cmp(&key(b)).then_with(|| text(a).cmp(&text(b)))
-        });
+        fn rank(e: &Entry) -> (Operation, i64, &str, &str, &str) {
+            (e.operation, e.seconds(), &e.manager, &e.api_version, &e.subresource)
+        }
+        self.0.sort_by(|a, b| rank(a).cmp(&rank(b)));
         Value::Array(self.0.iter().map(|e| e.encode(sorted_keys)).collect())
     }
 

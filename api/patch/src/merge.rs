@@ -1,5 +1,6 @@
 //! JSON merge patch, RFC 7386 (row P2).
 
+use crate::value::remove_members;
 use serde_json::{Map, Value};
 
 /// Null deletes a member, objects are merged, everything else replaces.
@@ -11,15 +12,17 @@ pub fn merge_patch(doc: Value, patch: Value) -> Value {
         Value::Object(map) => map,
         _ => Map::new(),
     };
+    let mut gone = Vec::new();
     for (key, change) in changes {
         if change.is_null() {
-            target.shift_remove(&key);
+            gone.push(key);
         } else if let Some(slot) = target.get_mut(&key) {
             *slot = merge_patch(slot.take(), change);
         } else {
             target.insert(key, merge_patch(Value::Null, change));
         }
     }
+    remove_members(&mut target, &gone);
     Value::Object(target)
 }
 

@@ -3,6 +3,7 @@
 use crate::element;
 use crate::set::{FieldSet, Node};
 use crate::shape::{Shape, is_declared, member, shape};
+use crate::value::remove_members;
 use otternauts_schema::Schema;
 use serde_json::{Map, Value};
 
@@ -30,6 +31,7 @@ fn prune_members(
     schema: Option<&Schema>,
     is_root: bool,
 ) {
+    let mut gone = Vec::new();
     for (element, node) in last.iter() {
         let Some(name) = element::field_name(element) else {
             continue;
@@ -39,11 +41,12 @@ fn prune_members(
         // metadata never goes: the name in it is the object's own.
         let removable = !(is_root && name == "metadata");
         if removable && counts(node, declared) && !nodes.iter().any(|n| counts(n, declared)) {
-            map.shift_remove(name);
+            gone.push(name);
         } else if let Some(value) = map.get_mut(name) {
             prune_value(value, &node.children, &sets, member(schema, name));
         }
     }
+    remove_members(map, &gone);
 }
 
 fn prune_value(value: &mut Value, last: &FieldSet, owned: &[&FieldSet], schema: Option<&Schema>) {

@@ -65,11 +65,21 @@ impl FieldSet {
         }
     }
 
-    /// Makes a place a field without content.
-    pub(crate) fn replace_by_leaf(&mut self, element: &str) {
-        if let Ok(i) = self.position(element) {
-            self.0[i].1 = Node::leaf();
+    /// A set of parts in any order; empty parts leave no trace, parts of the same place become one.
+    pub(crate) fn of(mut parts: Vec<(Box<str>, Node)>) -> Self {
+        parts.retain(|(_, node)| !node.is_empty());
+        if !parts.is_sorted_by(|(a, _), (b, _)| a < b) {
+            parts.sort_by(|(a, _), (b, _)| a.cmp(b));
+            parts.dedup_by(|(same, node), (element, kept)| {
+                let is_same = same == element;
+                if is_same {
+                    kept.owned |= node.owned;
+                    kept.children.union(std::mem::take(&mut node.children));
+                }
+                is_same
+            });
         }
+        Self(parts)
     }
 
     /// Adds one field by its path of elements; the empty path adds nothing.
@@ -101,8 +111,14 @@ impl FieldSet {
             *self = other;
             return;
         }
-        for (element, node) in other.0 {
-            self.attach(element, node);
+        if other.0.len() * 8 < self.0.len() {
+            for (element, node) in other.0 {
+                self.attach(element, node);
+            }
+        } else {
+            let mut parts = std::mem::take(&mut self.0);
+            parts.extend(other.0);
+            *self = Self::of(parts);
         }
     }
 
@@ -123,42 +139,48 @@ impl FieldSet {
     /// The fields in both sets.
     #[must_use]
     pub fn intersection(&self, other: &FieldSet) -> FieldSet {
-        let mut both = FieldSet::default();
-        for (element, node) in &self.0 {
-            if let Some(there) = other.get(element) {
-                let children = node.children.intersection(&there.children);
-                both.attach(element.clone(), Node { owned: node.owned && there.owned, children });
-            }
-        }
-        both
+        let both = self.0.iter().filter_map(|(element, node)| {
+            let there = other.get(element)?;
+            let children = node.children.intersection(&there.children);
+            Some((element.clone(), Node { owned: node.owned && there.owned, children }))
+        });
+        Self::of(both.collect())
     }
 
     /// The fields that have none of the set below them.
     #[must_use]
     pub fn leaves(&self) -> FieldSet {
-        let mut leaves = FieldSet::default();
-        for (element, node) in &self.0 {
+        let leaves = self.0.iter().map(|(element, node)| {
             let owned = node.owned && node.children.is_empty();
-            leaves.attach(element.clone(), Node { owned, children: node.children.leaves() });
-        }
-        leaves
+            (element.clone(), Node { owned, children: node.children.leaves() })
+        });
+        Self::of(leaves.collect())
     }
 
     /// The fields as messages name them, `.spec.ports[name="http"].port`: at each level first the fields themselves.
+    /// At most a mebibyte of them.
     pub fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
-        self.collect_paths("", &mut paths);
+        self.collect_paths("", &mut paths, &mut (1 << 20));
         paths
     }
 
-    fn collect_paths(&self, prefix: &str, paths: &mut Vec<String>) {
+    fn collect_paths(&self, prefix: &str, paths: &mut Vec<String>, room: &mut usize) {
         let mut places: Vec<_> = self.0.iter().collect();
         places.sort_by(|(a, _), (b, _)| element::order(a, b));
         for (element, _) in places.iter().filter(|(_, node)| node.owned) {
-            paths.push(format!("{prefix}{}", element::printed(element)));
+            let path = format!("{prefix}{}", element::printed(element));
+            *room = room.saturating_sub(path.len() + 1);
+            if *room == 0 {
+                return;
+            }
+            paths.push(path);
         }
         for (element, node) in places.iter().filter(|(_, node)| !node.children.is_empty()) {
-            node.children.collect_paths(&format!("{prefix}{}", element::printed(element)), paths);
+            node.children.collect_paths(&format!("{prefix}{}", element::printed(element)), paths, room);
+            if *room == 0 {
+                return;
+            }
         }
     }
 
@@ -167,7 +189,7 @@ impl FieldSet {
         let Value::Object(map) = fields else {
             return Err("fields are not an object".to_owned());
         };
-        let mut set = Self(Vec::with_capacity(map.len()));
+        let mut parts = Vec::with_capacity(map.len());
         for (text, below) in map {
             if text == "." {
                 continue;
@@ -177,9 +199,9 @@ impl FieldSet {
             };
             let children = Self::decode(below)?;
             let owned = children.is_empty() || below.get(".").is_some();
-            set.attach(element, Node { owned, children });
+            parts.push((element.into(), Node { owned, children }));
         }
-        Ok(set)
+        Ok(Self::of(parts))
     }
 
     /// Writes FieldsV1, keys sorted.

@@ -6,6 +6,7 @@
 mod list;
 
 use crate::error::PatchError;
+use crate::value::remove_members;
 use otternauts_schema::Schema;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ const DELETE_PREFIX: &str = "$deleteFromPrimitiveList/";
 /// Merges `patch` into `doc`; null deletes, merged lists find their elements by the key the schema names.
 pub fn strategic_merge(doc: Value, patch: Value, schema: &Schema) -> Result<Value, PatchError> {
     let Value::Object(patch) = patch else {
-        return Err(PatchError::Malformed("a strategic merge patch is an object".to_owned()));
+        return bad("json: cannot unmarshal the patch into Go value of type map[string]interface {}");
     };
     let live = match doc {
         Value::Object(map) => map,
@@ -40,29 +41,31 @@ fn merge_maps(
     mut patch: Map<String, Value>,
     schema: Option<&Schema>,
 ) -> Result<Map<String, Value>, PatchError> {
-    match patch.shift_remove(PATCH) {
+    match patch.get(PATCH).map(|d| d.as_str().unwrap_or_default()) {
         None => {}
-        Some(directive) => match directive.as_str() {
-            Some("replace") => return Ok(patch),
-            Some("delete") => return Ok(Map::new()),
-            Some("merge") => {}
-            _ => {
-                return Err(PatchError::Unmergeable(format!(
-                    "unknown patch type: {directive} in map: {}",
-                    Value::Object(patch)
-                )));
-            }
-        },
+        Some("delete") => return Ok(Map::new()),
+        Some("replace") => {
+            patch.shift_remove(PATCH);
+            return Ok(patch);
+        }
+        Some("merge") => {
+            patch.shift_remove(PATCH);
+        }
+        Some(other) => {
+            let text = format!("unknown patch type: {other} in map: {}", list::go_map(&patch));
+            return Err(PatchError::Unmergeable(text));
+        }
     }
     retain_keys(&mut live, &mut patch)?;
     set_element_orders(&mut live, &mut patch, schema)?;
+    let mut gone = Vec::new();
     for (key, change) in patch {
         if let Some(field) = key.strip_prefix(DELETE_PREFIX) {
-            list::delete_primitives(&mut live, field, change)?;
+            list::delete_primitives(&mut live, field, &change);
             continue;
         }
         if change.is_null() {
-            live.shift_remove(&key);
+            gone.push(key);
             continue;
         }
         let field_schema = schema.and_then(|s| s.property(&key));
@@ -77,6 +80,7 @@ fn merge_maps(
         };
         live.insert(key, merged);
     }
+    remove_members(&mut live, &gone);
     Ok(live)
 }
 
@@ -106,7 +110,7 @@ fn set_element_orders(
     let directives: Vec<String> = patch.keys().filter(|k| k.starts_with(ORDER_PREFIX)).cloned().collect();
     for directive in directives {
         let Some(Value::Array(order)) = patch.shift_remove(&directive) else {
-            return bad(format!("invalid patch format of {directive}: not a list"));
+            return Err(PatchError::Unmergeable("expected a []interface {}, but received something else".to_owned()));
         };
         let field = &directive[ORDER_PREFIX.len()..];
         let field_schema = schema.and_then(|s| s.property(field));

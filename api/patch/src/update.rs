@@ -14,12 +14,12 @@ pub fn update(live: Option<&Object>, new: &mut Object, manager: &str, context: &
     let live_list = live.and_then(Object::metadata).and_then(|m| m.get("managedFields"));
     let new_list = new.metadata().and_then(|m| m.get("managedFields"));
     let diff = compare(live, new, context);
-    if diff.is_same() && live_list.is_some() && !is_reset(new_list) {
+    if let (Some(kept), true, false) = (live_list, diff.is_same(), is_reset(new_list)) {
         if new_list == live_list {
             return;
         }
         if new_list.is_none_or(is_nothing) {
-            put(new, live_list.expect("some, by the condition above").clone(), context.sorted_keys);
+            put(new, kept.clone(), context.sorted_keys);
             return;
         }
     }

@@ -1,6 +1,7 @@
 //! What JSON values have in common here: equality as Kubernetes sees it, size and depth.
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
+use std::collections::HashSet;
 
 /// The deepest nesting a patched object may reach; a request body is parsed with the same bound.
 pub const MAX_DEPTH: usize = 128;
@@ -57,4 +58,16 @@ pub(crate) fn fits(value: &Value, levels: usize) -> bool {
         Value::Object(map) => levels > 0 && map.values().all(|v| fits(v, levels - 1)),
         _ => true,
     }
+}
+
+/// Removes members in one go; one by one, each would move all that come after it.
+pub(crate) fn remove_members(map: &mut Map<String, Value>, names: &[impl AsRef<str>]) {
+    if names.len() <= 4 {
+        for name in names {
+            map.shift_remove(name.as_ref());
+        }
+        return;
+    }
+    let gone: HashSet<&str> = names.iter().map(AsRef::as_ref).collect();
+    map.retain(|name, _| !gone.contains(name.as_str()));
 }

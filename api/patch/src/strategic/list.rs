@@ -9,8 +9,12 @@ use std::collections::{HashMap, HashSet};
 
 /// Merges two lists of a field whose strategy is `merge`. New elements come before the live ones.
 pub(super) fn merge(live: Vec<Value>, patch: Vec<Value>, schema: Option<&Schema>) -> Result<Vec<Value>, PatchError> {
-    let of_maps = live.iter().chain(&patch).any(Value::is_object);
-    if !of_maps {
+    let maps = live.iter().chain(&patch).filter(|v| v.is_object()).count();
+    if maps != 0 && maps != live.len() + patch.len() {
+        let text = format!("list element types are not identical: [{} {}]", go_list(&live), go_list(&patch));
+        return Err(PatchError::Unmergeable(text));
+    }
+    if maps == 0 {
         let mut seen = HashSet::new();
         let both = live.iter().chain(&patch);
         let merged = both.filter(|v| seen.insert(element::of_value(v))).cloned().collect();
@@ -80,7 +84,10 @@ fn special_elements(mut live: Vec<Value>, patch: Vec<Value>, key: &str) -> Resul
             "merge" => {
                 return Err(PatchError::Unmergeable("merging lists cannot yet be specified in the patch".to_owned()));
             }
-            _ => return Err(PatchError::Unmergeable(format!("unknown patch type: {directive} in map: {item}"))),
+            _ => {
+                let text = format!("unknown patch type: {directive} in map: {}", go_value(&item));
+                return Err(PatchError::Unmergeable(text));
+            }
         }
     }
     if !deleted.is_empty() {
@@ -94,11 +101,15 @@ fn no_key(item: &Map<String, Value>, key: &str) -> PatchError {
 }
 
 /// A map as Go prints it, which is what clients see in this message: `map[a:1 b:map[c:2]]`, keys sorted.
-fn go_map(map: &Map<String, Value>) -> String {
+pub(super) fn go_map(map: &Map<String, Value>) -> String {
     let mut keys: Vec<&String> = map.keys().collect();
     keys.sort();
     let parts: Vec<String> = keys.into_iter().map(|k| format!("{k}:{}", go_value(&map[k]))).collect();
     format!("map[{}]", parts.join(" "))
+}
+
+fn go_list(items: &[Value]) -> String {
+    format!("[{}]", items.iter().map(go_value).collect::<Vec<_>>().join(" "))
 }
 
 fn go_value(value: &Value) -> String {
@@ -106,7 +117,7 @@ fn go_value(value: &Value) -> String {
         Value::Null => "<nil>".to_owned(),
         Value::String(s) => s.clone(),
         Value::Object(map) => go_map(map),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_value).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => go_list(items),
         other => other.to_string(),
     }
 }
@@ -163,27 +174,27 @@ pub(super) fn in_order(merged: Vec<Value>, order: &[Value], live: &[Value], key:
 pub(super) fn check_order(patch: &[Value], order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
     let mut from = 0;
     for item in patch.iter().filter(|v| v.get(PATCH).is_none()) {
-        match order[from..].iter().position(|o| identity(o, key).is_some() && identity(o, key) == identity(item, key)) {
+        let wanted = identity(item, key);
+        match order[from..].iter().position(|o| wanted.is_some() && identity(o, key) == wanted) {
             Some(at) => from += at + 1,
             None => {
-                let text = "The order in patch list and $setElementOrder list doesn't match";
-                return super::bad(text);
+                return Err(PatchError::Unmergeable(format!(
+                    "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+                    go_list(patch),
+                    go_list(order)
+                )));
             }
         }
     }
     Ok(())
 }
 
-/// `$deleteFromPrimitiveList/field`: every equal scalar goes.
-pub(super) fn delete_primitives(live: &mut Map<String, Value>, field: &str, change: Value) -> Result<(), PatchError> {
-    let Value::Array(gone) = change else {
-        return super::bad("invalid patch format of primitive list");
-    };
-    if let Some(Value::Array(items)) = live.get_mut(field) {
+/// `$deleteFromPrimitiveList/field`: every equal scalar goes. What is no list deletes nothing.
+pub(super) fn delete_primitives(live: &mut Map<String, Value>, field: &str, change: &Value) {
+    if let (Some(Value::Array(items)), Some(gone)) = (live.get_mut(field), change.as_array()) {
         let gone: HashSet<String> = gone.iter().map(element::of_value).collect();
         items.retain(|v| !gone.contains(&element::of_value(v)));
     }
-    Ok(())
 }
 
 /// A list that was not there before, as it is stored.
