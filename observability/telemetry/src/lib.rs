@@ -21,9 +21,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 
+type Refresh = Box<dyn Fn(&Metrics) + Send>;
+
 /// Every instrument of the process, made once by whoever wires it and handed to the rooms as `Arc<Metrics>`.
 pub struct Metrics {
     registry: Mutex<Registry>,
+    refresh: Mutex<Vec<Refresh>>,
     pub requests: RequestMetrics,
     pub storage: StorageMetrics,
     pub controllers: ControllerMetrics,
@@ -44,12 +47,24 @@ impl Metrics {
             Info::new(vec![("version", version.to_owned())]),
         );
         registry.register_collector(Box::new(process::Process::new()));
-        Arc::new(Self { registry: Mutex::new(registry), requests, storage, controllers, fleet })
+        Arc::new(Self {
+            registry: Mutex::new(registry),
+            refresh: Mutex::default(),
+            requests,
+            storage,
+            controllers,
+            fleet,
+        })
     }
 
     /// Lets the wiring add a gauge that is read when scraped, e.g. the number of stored objects by resource.
     pub fn register_collector(&self, collector: Box<dyn prometheus_client::collector::Collector>) {
         self.registry.lock().register_collector(collector);
+    }
+
+    /// Lets the wiring set gauges just before a scrape reads them, instead of on a timer.
+    pub fn before_scrape(&self, refresh: impl Fn(&Metrics) + Send + 'static) {
+        self.refresh.lock().push(Box::new(refresh));
     }
 
     /// Adds a plain gauge that its owner sets.
@@ -61,6 +76,7 @@ impl Metrics {
 
     /// The whole exposition. Cannot fail but for a bug in an encoder, which shows as a comment line.
     pub fn encode(&self, format: Format) -> String {
+        self.refresh.lock().iter().for_each(|refresh| refresh(self));
         let mut text = String::with_capacity(64 * 1024);
         if let Err(e) = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock()) {
             return format!("# encoding failed: {e}\n");

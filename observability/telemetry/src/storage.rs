@@ -17,6 +17,11 @@ struct File {
     file: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stored {
+    resource: String,
+}
+
 /// 50 microseconds to about 1.6 seconds: commits sit at the low end.
 const SECONDS: [f64; 16] =
     [50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.6e-3, 3.2e-3, 6.4e-3, 12.8e-3, 25.6e-3, 51.2e-3, 0.1, 0.2, 0.4, 0.8, 1.6];
@@ -30,6 +35,7 @@ pub struct StorageMetrics {
     /// Writes in one group commit.
     pub batch_writes: Histogram,
     files: Family<File, Gauge>,
+    objects: Family<Stored, Gauge>,
     pub current_revision: Gauge,
     pub compact_revision: Gauge,
 }
@@ -41,6 +47,7 @@ impl StorageMetrics {
             statements: Family::new_with_constructor(seconds),
             batch_writes: Histogram::new(WRITES),
             files: Family::default(),
+            objects: Family::default(),
             current_revision: Gauge::default(),
             compact_revision: Gauge::default(),
         };
@@ -55,6 +62,7 @@ impl StorageMetrics {
             new.batch_writes.clone(),
         );
         registry.register("otternauts_storage_file_bytes", "Size of the database files", new.files.clone());
+        registry.register("apiserver_storage_objects", "Stored objects by resource", new.objects.clone());
         registry.register(
             "otternauts_storage_current_revision",
             "The newest committed revision",
@@ -77,5 +85,11 @@ impl StorageMetrics {
     /// `main` or `wal`.
     pub fn file_bytes(&self, file: &'static str, bytes: u64) {
         self.files.get_or_create(&File { file }).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How many objects a resource (`stacks.otternauts.dev`) has.
+    pub fn objects(&self, resource: &str, count: u64) {
+        let labels = Stored { resource: resource.to_owned() };
+        self.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

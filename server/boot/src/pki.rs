@@ -10,6 +10,7 @@ use otternauts_auth::user::{MASTERS, User};
 use otternauts_meta::{Secret, Timestamp};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The administrator's name in the kubeconfig and in the audit log.
 const ADMIN: &str = "admin";
@@ -20,7 +21,7 @@ pub struct Pki {
     /// PEM, with the authority's own behind it.
     pub server_chain: String,
     pub server_key: Secret<String>,
-    pub token_key: TokenKey,
+    pub token_key: Arc<TokenKey>,
     pub admin_token: Secret<String>,
 }
 
@@ -31,7 +32,7 @@ impl Pki {
         let (server, server_key) = server(data, &authority, names, now)?;
         let server_chain = format!("{server}{}", authority.certificate());
         let token_key = made_once(data, "pki/sa.key", TokenKey::generate)?;
-        let token_key = TokenKey::load(token_key.expose()).context("pki/sa.key")?;
+        let token_key = Arc::new(TokenKey::load(token_key.expose()).context("pki/sa.key")?);
         let admin_token = made_once(data, "admin.token", tokens::generate)?;
         Ok(Self { authority, server_chain, server_key, token_key, admin_token })
     }

@@ -6,7 +6,6 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use otternauts_auth::Peer;
-use otternauts_meta::Timestamp;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -39,17 +38,12 @@ async fn server() -> Server {
     data.protect().expect("closed");
     let listener = Listener::bind("127.0.0.1:0".parse().expect("valid")).await.expect("bound");
     let address = listener.address();
-    let now = Timestamp::from_micros(jiff_now()).expect("in range");
+    let now = crate::clock::now();
     let pki = Pki::open(&data, &names(address, &[]), now).expect("made");
     let stop = CancellationToken::new();
     let tls = crate::tls::server_config(&pki).expect("usable");
     let done = tokio::spawn(listener.serve(tls, Who, stop.clone()));
     Server { pki, address, stop, done, _dir: dir }
-}
-
-fn jiff_now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_micros()).expect("in range")
 }
 
 impl Server {
@@ -65,7 +59,7 @@ impl Server {
         let mut config = match user {
             None => builder.with_no_client_auth(),
             Some(user) => {
-                let now = Timestamp::from_micros(jiff_now()).expect("in range");
+                let now = crate::clock::now();
                 let day = Duration::from_secs(24 * 3600);
                 let groups = ["dev".to_owned(), "ops".to_owned()];
                 let issued = self.pki.authority.client(user, &groups, day, now).expect("issued");

@@ -1,0 +1,108 @@
+//! The controllers: in this process beside the API, or apart with a kubeconfig.
+
+use crate::config::{Controller, Controllers};
+use crate::inside;
+use crate::shutdown::Signals;
+use anyhow::Context as _;
+use otternauts_fleet::Fleet;
+use otternauts_http::Api;
+use otternauts_telemetry::{LogFormat, Metrics};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a controller may take to end its step once we stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Run the controllers apart from the API server, with a kubeconfig
+#[derive(Clone, Debug, clap::Args)]
+pub struct ControllersArgs {
+    /// The API server to work for [default: $KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of that file
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// all, or some of them
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "all|NAME,...")]
+    controllers: Vec<String>,
+    /// text or json
+    #[arg(long, default_value = "text", value_name = "text|json")]
+    log_format: LogFormat,
+}
+
+impl ControllersArgs {
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+}
+
+/// Controllers at work.
+pub struct Running(TaskTracker);
+
+/// Starts them in this process, each under its own name. They end when `stop` does.
+pub fn spawn(which: &Controllers, api: &Api, metrics: &Arc<Metrics>, stop: &CancellationToken) -> Running {
+    let fleet = Fleet::new(Arc::clone(metrics));
+    let tasks = TaskTracker::new();
+    for controller in &which.0 {
+        let client = inside::client(api.clone(), *controller);
+        tasks.spawn(run(*controller, client, fleet.clone(), stop.clone()));
+    }
+    tasks.close();
+    Running(tasks)
+}
+
+impl Running {
+    /// Waits for the step each of them is in, for ten seconds at most.
+    pub async fn finish(self) {
+        if tokio::time::timeout(GRACE, self.0.wait()).await.is_err() {
+            tracing::warn!(
+                running = self.0.len(),
+                "controllers did not end in time; their steps are resumed at the next start"
+            );
+        }
+    }
+}
+
+/// `otter controllers`.
+pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let which = Controllers::parse(&args.controllers)?;
+    let client = kube::Client::try_from(kube_config(&args).await?).context("cannot use the kubeconfig")?;
+    let version = client.apiserver_version().await.context("cannot reach the API server")?;
+    tracing::info!(server = %version.git_version, "controllers start");
+    let stop = CancellationToken::new();
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let fleet = Fleet::new(metrics);
+    let tasks = TaskTracker::new();
+    for controller in &which.0 {
+        tasks.spawn(run(*controller, client.clone(), fleet.clone(), stop.clone()));
+    }
+    tasks.close();
+    signals.watch(stop.clone());
+    stop.cancelled().await;
+    Running(tasks).finish().await;
+    Ok(())
+}
+
+async fn kube_config(args: &ControllersArgs) -> anyhow::Result<kube::Config> {
+    use kube::config::{KubeConfigOptions, Kubeconfig};
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => Kubeconfig::read().context("cannot read the kubeconfig")?,
+    };
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig")
+}
+
+async fn run(controller: Controller, client: kube::Client, fleet: Fleet, stop: CancellationToken) {
+    let name = controller.name();
+    tracing::info!(controller = name, "a controller starts");
+    match controller {
+        Controller::Onboarding => otternauts_onboarding::run(client, fleet, stop).await,
+        Controller::Deploy => otternauts_deploy::run(client, fleet, stop).await,
+    }
+    tracing::info!(controller = name, "a controller has ended");
+}

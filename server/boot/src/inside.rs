@@ -1,0 +1,31 @@
+//! The controllers' way to the API without a socket: the same service, the same RBAC, admission and audit, under the name
+//! of each controller's ServiceAccount.
+
+use crate::config::Controller;
+use http::{Request, Response};
+use hyper::body::{Body, Bytes};
+use otternauts_auth::{Peer, User};
+use std::sync::Arc;
+use tower::{Service, ServiceExt as _};
+
+/// Where the controllers' ServiceAccounts live.
+pub const SYSTEM_NAMESPACE: &str = "otternauts-system";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A client that speaks as `system:serviceaccount:otternauts-system:<controller>`.
+pub fn client<S, B>(api: S, controller: Controller) -> kube::Client
+where
+    S: Service<Request<kube::client::Body>, Response = Response<B>, Future: Send, Error: Into<BoxError>>
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let user = User::service_account(SYSTEM_NAMESPACE, controller.name(), "");
+    let peer = Peer { inside: Some(Arc::new(user)), ..Peer::default() };
+    let service = api.map_request(move |mut request: Request<kube::client::Body>| {
+        request.extensions_mut().insert(peer.clone());
+        request
+    });
+    kube::Client::new(service, SYSTEM_NAMESPACE)
+}

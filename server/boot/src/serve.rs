@@ -1,0 +1,162 @@
+//! `otter serve`: everything put together, in the order that keeps a failed start from changing anything.
+
+#[cfg(test)]
+mod tests;
+
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::handler::ApiHandler;
+use crate::listener::Listener;
+use crate::metrics::{StoreObserver, read_store};
+use crate::pki::{self, Pki};
+use crate::shutdown::Signals;
+use crate::{accounts, clock, controllers, seal, tls};
+use anyhow::Context as _;
+use otternauts_auth::audit::AuditLog;
+use otternauts_auth::{Authenticator, Authorizer};
+use otternauts_http::{Api, ApiParts, HealthCheck, VersionInfo};
+use otternauts_meta::Secret;
+use otternauts_registry::Registry;
+use otternauts_store::{SqliteOptions, Store};
+use otternauts_telemetry::Metrics;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const DATABASE: &str = "otternauts.db";
+
+/// Runs until a signal, or until something fails that leaves no server.
+pub async fn run(config: Config, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
+    let signals = Signals::listen()?;
+    let server = Server::start(config, secret_key).await?;
+    announce(&server.host)?;
+    signals.watch(server.stop.clone());
+    server.finish().await
+}
+
+/// A control plane at work. It ends in an orderly way when `stop` is cancelled and [`Server::finish`] awaited.
+pub struct Server {
+    /// `host:port` for clients.
+    pub host: String,
+    pub stop: CancellationToken,
+    /// Locked for as long as anything of ours may write in it.
+    _data: DataDir,
+    stopping: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+    controllers: controllers::Running,
+    store: Store,
+    audit: Arc<AuditLog>,
+}
+
+impl Server {
+    /// Returns when requests are answered.
+    pub async fn start(config: Config, secret_key: Option<Secret<String>>) -> anyhow::Result<Self> {
+        // Nothing is written before the lock is ours, the key is known to be the right one, and the port is free.
+        let data = DataDir::open(&config.data_dir)?;
+        let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
+        let listener = Listener::bind(config.listen).await?;
+        data.protect()?;
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let store = open_store(&data, &metrics)?;
+        let vault = Arc::new(found.unlock(&data, &store).await?);
+        let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
+        let registry = Registry::open(store.clone(), vault, Arc::new(clock::now)).await;
+        let registry = registry.context("cannot start the registry")?;
+        let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
+        let host = advertised(listener.address());
+        let (stopping, shutdown) = watch::channel(false);
+        let mut parts = api_parts(&config, &pki, registry.clone(), Arc::clone(&metrics), shutdown)?;
+        parts.audit = Some(Arc::clone(&audit));
+        parts.health.push(database_check(&data));
+        host.clone_into(&mut parts.advertise);
+        let api = Api::new(parts);
+        pki.write_admin_kubeconfig(&data, &format!("https://{host}"))?;
+        let tls = tls::server_config(&pki)?;
+
+        let stop = CancellationToken::new();
+        let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
+        let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
+        let controllers = controllers::spawn(&config.controllers, &api, &metrics, &stop);
+        Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit })
+    }
+
+    /// Waits for `stop`, then ends everything in order (row T11).
+    pub async fn finish(self) -> anyhow::Result<()> {
+        self.stop.cancelled().await;
+        // Readiness fails and watches end; the port closes meanwhile, and controllers finish the step they are in.
+        self.stopping.send_replace(true);
+        let (served, ()) = tokio::join!(self.serving, self.controllers.finish());
+        served.context("the listener failed")?;
+        self.housekeeping.await.context("housekeeping failed")?;
+        self.store.close().await.context("cannot close the store")?;
+        self.audit.flush();
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn housekeeping(registry: Registry, stop: CancellationToken) {
+    stop.run_until_cancelled(registry.housekeeping()).await;
+}
+
+/// The database is still where we opened it: somebody may have removed the directory under us.
+fn database_check(data: &DataDir) -> HealthCheck {
+    let database = data.file(DATABASE);
+    HealthCheck { name: "data-directory".to_owned(), live: true, check: Arc::new(move || database.exists()) }
+}
+
+fn open_store(data: &DataDir, metrics: &Arc<Metrics>) -> anyhow::Result<Store> {
+    let path = data.file(DATABASE);
+    let observer = Arc::new(StoreObserver(metrics.storage.clone()));
+    let options = SqliteOptions { path: path.clone(), observer, ..SqliteOptions::default() };
+    let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
+    read_store(metrics, store.clone(), path);
+    Ok(store)
+}
+
+fn api_parts(
+    config: &Config,
+    pki: &Pki,
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    shutdown: watch::Receiver<bool>,
+) -> anyhow::Result<ApiParts> {
+    let tokens = pki.static_tokens(config.token_auth_file.as_deref())?;
+    let uid_of = accounts::uid_lookup(registry.clone());
+    let authenticator = Authenticator::new(tokens, Arc::clone(&pki.token_key), uid_of, Arc::new(clock::now));
+    let roles = registry.clone();
+    let authorizer = Authorizer::live(move || roles.roles());
+    let mut parts = ApiParts::new(registry, Arc::new(authenticator), Arc::new(authorizer), metrics, shutdown);
+    parts.version = version();
+    Ok(parts)
+}
+
+/// Set by release builds; what is not known is left out.
+fn version() -> VersionInfo {
+    VersionInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: option_env!("OTTERNAUTS_GIT_COMMIT").unwrap_or_default().to_owned(),
+        build_date: option_env!("OTTERNAUTS_BUILD_DATE").unwrap_or_default().to_owned(),
+        compiler: option_env!("OTTERNAUTS_RUSTC").unwrap_or("rustc").to_owned(),
+    }
+}
+
+/// `host:port` for clients: an address that means "all of them" is no place to connect to.
+fn advertised(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port()).to_string()
+}
+
+/// The one line on standard output.
+fn announce(host: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "ready https://{host}").and_then(|()| out.flush()).context("cannot write to standard output")
+}
