@@ -207,6 +207,7 @@ mod tests {
         Object::from_value(json!({ "metadata": metadata })).expect("an object")
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "rows of a table read better")]
     fn check(metadata: Value, expected: &[&str]) {
         let errors = validate_metadata(&object(metadata), false, NameRule::Subdomain, &Path::new("metadata"));
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();

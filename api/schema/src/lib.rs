@@ -13,6 +13,7 @@ pub mod jsonpath;
 mod object_meta;
 mod order;
 mod parse;
+pub mod protobuf;
 mod prune;
 pub mod schema;
 mod structural;

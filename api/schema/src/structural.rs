@@ -111,7 +111,7 @@ fn check_type(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
     let embedded = flag(doc, "x-kubernetes-embedded-resource");
     match text(doc, "type") {
         Some("null") => {
-            errors.push(FieldError::forbidden(&here, "type cannot be set to null, use nullable as an alternative"))
+            errors.push(FieldError::forbidden(&here, "type cannot be set to null, use nullable as an alternative"));
         }
         Some(kind) if !TYPES.contains(&kind) => errors.push(FieldError::not_supported(&here, kind, &TYPES)),
         Some(kind) if embedded && kind != "object" => {

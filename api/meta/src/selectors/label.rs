@@ -261,6 +261,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[expect(clippy::needless_pass_by_value, reason = "rows of a table read better")]
     fn selects(selector: &str, labels: Value) -> bool {
         LabelSelector::parse(selector).expect(selector).matches(labels.as_object())
     }

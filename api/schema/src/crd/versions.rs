@@ -83,7 +83,8 @@ fn check_column(column: &Doc, path: &Path, errors: &mut ErrorList) {
     }
     match text(column, "type") {
         "" => {
-            errors.push(FieldError::required(&path.child("type"), format!("must be one of {}", COLUMN_TYPES.join(","))))
+            errors
+                .push(FieldError::required(&path.child("type"), format!("must be one of {}", COLUMN_TYPES.join(","))));
         }
         kind if COLUMN_TYPES.contains(&kind) => {}
         kind => {

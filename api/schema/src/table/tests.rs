@@ -2,6 +2,7 @@ use crate::{builtin, table};
 use otternauts_meta::{Object, Timestamp};
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "rows of a table read better")]
 fn check(group: &str, plural: &str, names: &[&str], object: Value, cells: Value) {
     let definition = builtin::definitions()
         .into_iter()

@@ -44,11 +44,14 @@ fn walk(schema: &Schema, value: &Value, path: &Path, errors: &mut ErrorList) {
 }
 
 fn duplicates(schema: &Schema, list: &[Value], path: &Path, errors: &mut ErrorList) {
-    let identity: Box<dyn Fn(&Value) -> Option<Value>> = match (&schema.list_type, &schema.items) {
-        (ListType::Set, _) => Box::new(|v| Some(v.clone())),
-        (ListType::Map(keys), Some(items)) => Box::new(|v| key(items, keys, v)),
-        _ => return,
+    let identity = |item: &Value| match (&schema.list_type, &schema.items) {
+        (ListType::Set, _) => Some(item.clone()),
+        (ListType::Map(keys), Some(items)) => key(items, keys, item),
+        _ => None,
     };
+    if schema.list_type == ListType::Atomic {
+        return;
+    }
     let mut seen = HashSet::new();
     let mut reported = HashSet::new();
     for (i, item) in list.iter().enumerate() {

@@ -47,6 +47,7 @@ fn texts(new: Value, old: Option<Value>) -> Vec<String> {
     texts
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "rows of a table read better")]
 fn check(new: Value, expected: &[&str]) {
     let mut expected = expected.to_vec();
     expected.sort_unstable();
