@@ -18,7 +18,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "Apply",
             Self::Update => "Update",
@@ -39,6 +39,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The entry of a manager that just took fields by an ordinary write.
+    pub(crate) fn of_update(manager: &str, context: &Ownership<'_>, now: Timestamp, fields: FieldSet) -> Self {
+        Self {
+            manager: manager.to_owned(),
+            operation: Operation::Update,
+            api_version: context.api_version.to_owned(),
+            subresource: context.subresource.to_owned(),
+            time: Some(now),
+            fields,
+        }
+    }
+
     /// Row A9: the version tells Update entries apart, not Apply entries.
     pub(crate) fn is(&self, manager: &str, operation: Operation, context: &Ownership<'_>) -> bool {
         self.operation == operation
@@ -51,7 +63,7 @@ impl Entry {
         self.time.map_or(0, Timestamp::as_seconds)
     }
 
-    fn decode(value: &Value) -> Result<Self, String> {
+    pub(crate) fn decode(value: &Value) -> Result<Self, String> {
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         let operation = match text("operation") {
             "Apply" => Operation::Apply,
@@ -76,7 +88,7 @@ impl Entry {
         })
     }
 
-    fn encode(&self, sorted_keys: bool) -> Value {
+    pub(crate) fn encode(&self, sorted_keys: bool) -> Value {
         let text = |s: &str| Value::String(s.to_owned());
         let mut map = Map::new();
         let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);

@@ -1,5 +1,7 @@
 //! What an ordinary write does to ownership (rows A14, A17).
 
+mod stored;
+
 use crate::compare::{Comparison, compare};
 use crate::managed::{Entry, ManagedFields, Operation, put};
 use crate::ownership::Ownership;
@@ -14,13 +16,22 @@ pub fn update(live: Option<&Object>, new: &mut Object, manager: &str, context: &
     let live_list = live.and_then(Object::metadata).and_then(|m| m.get("managedFields"));
     let new_list = new.metadata().and_then(|m| m.get("managedFields"));
     let diff = compare(live, new, context);
-    if let (Some(kept), true, false) = (live_list, diff.is_same(), is_reset(new_list)) {
-        if new_list == live_list {
+    if let (Some(kept), false) = (live_list, is_reset(new_list)) {
+        let is_kept = new_list == live_list;
+        if diff.is_same() && is_kept {
             return;
         }
-        if new_list.is_none_or(is_nothing) {
-            put(new, kept.clone(), context.sorted_keys);
-            return;
+        if is_kept || new_list.is_none_or(is_nothing) {
+            if diff.is_same() {
+                put(new, kept.clone(), context.sorted_keys);
+                return;
+            }
+            if stored::can_book(kept, context) {
+                let mut list = if is_kept { take_list(new) } else { kept.clone() };
+                stored::book(&mut list, diff, manager, context, now);
+                store_list(new, list, context);
+                return;
+            }
         }
     }
     let mut managed = if is_reset(new_list) {
@@ -37,6 +48,18 @@ pub fn update(live: Option<&Object>, new: &mut Object, manager: &str, context: &
         managed.cap();
     }
     managed.store(new, context.sorted_keys);
+}
+
+fn take_list(object: &mut Object) -> Value {
+    object.metadata_mut().get_mut("managedFields").map(Value::take).unwrap_or_default()
+}
+
+fn store_list(object: &mut Object, list: Value, context: &Ownership<'_>) {
+    if is_nothing(&list) {
+        object.metadata_mut().shift_remove("managedFields");
+    } else {
+        put(object, list, context.sorted_keys);
+    }
 }
 
 /// `[{}]` clears ownership, `[]` does not (row A17).
@@ -63,14 +86,7 @@ impl ManagedFields {
                 entry.fields.union(diff.changed);
                 entry.time = Some(now);
             }
-            None => self.0.push(Entry {
-                manager: manager.to_owned(),
-                operation: Operation::Update,
-                api_version: context.api_version.to_owned(),
-                subresource: context.subresource.to_owned(),
-                time: Some(now),
-                fields: diff.changed,
-            }),
+            None => self.0.push(Entry::of_update(manager, context, now, diff.changed)),
         }
     }
 }

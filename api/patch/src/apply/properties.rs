@@ -109,4 +109,24 @@ proptest! {
         update(Some(&written), &mut again, "c", &context(), at(3));
         prop_assert!(same_but_times(&written, &again), "a write without a change leaves everything");
     }
+
+    #[test]
+    fn booking_in_the_stored_list_gives_what_reading_it_all_gives(writes in prop::collection::vec((object(), 0..3_usize), 1..6)) {
+        let mut live: Option<Object> = None;
+        for (second, (new, who)) in writes.into_iter().enumerate() {
+            let now = at(1 + second as i64 / 2);
+            let manager = ["a", "b", "c"][who];
+            let mut quick = new.clone();
+            update(live.as_ref(), &mut quick, manager, &context(), now);
+            let mut slow = new.clone();
+            let mut managed = live.as_ref().map(|l| ManagedFields::of(l).expect("owners")).unwrap_or_default();
+            if live.is_none() || !managed.0.is_empty() {
+                managed.take(compare(live.as_ref(), &new, &context()), manager, &context(), now);
+                managed.tidy(&context());
+            }
+            managed.store(&mut slow, true);
+            prop_assert_eq!(Value::Object(quick.0.clone()).to_string(), Value::Object(slow.0).to_string());
+            live = Some(quick);
+        }
+    }
 }
