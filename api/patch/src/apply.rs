@@ -37,7 +37,9 @@ pub fn apply(
     check(applied, context.schema).map_err(|why| {
         let (namespace, name) = (applied.namespace(), applied.name());
         let (version, kind) = (applied.api_version(), applied.kind());
-        let what = format!("{namespace}/{name}; {version}, Kind={kind}");
+        // The core group keeps its slash here.
+        let core = if version.contains('/') { "" } else { "/" };
+        let what = format!("{namespace}/{name}; {core}{version}, Kind={kind}");
         ApplyError::Typed(format!("failed to create typed patch object ({what}): {why}"))
     })?;
     let managed = owners_before(live, context, now)?;

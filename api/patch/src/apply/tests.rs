@@ -158,3 +158,38 @@ fn tens_of_thousands_of_fields_are_owned_compared_and_dropped_soon() {
     let nulls: serde_json::Map<String, Value> = keys.iter().map(|k| (k.clone(), Value::Null)).collect();
     assert_eq!(merge_patch(full.into_value(), json!({"data": nulls}))["data"], json!({}));
 }
+
+/// What a kube-apiserver 1.36 answers for a ConfigMap: entries keep their declared order, the core group its slash.
+#[test]
+fn built_in_kinds_have_entries_in_declared_order() {
+    let schema = Schema::parse(&json!({"type": "object", "properties": {
+        "data": {"type": "object", "additionalProperties": {"type": "string"}}}}))
+    .expect("a schema");
+    let context = Ownership {
+        schema: &schema,
+        api_version: "v1",
+        subresource: "",
+        reset: &[],
+        sorted_keys: false,
+        versions: &["v1"],
+    };
+    let object = |v: Value| Object::from_value(v).expect("an object");
+    let config_map = |rest: Value| {
+        let head = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c1"}});
+        object(merge_patch(head, rest))
+    };
+    let now = Timestamp::parse("2026-11-21T00:41:49Z").expect("a time");
+    let mine = config_map(json!({"metadata": {"labels": {"a": "b"}}, "data": {"x": "y"}}));
+    let live = apply(None, &mine, "m", false, &context, now).expect("applies").object;
+    let mut new = live.clone();
+    new.0["data"]["z"] = json!("1");
+    update(Some(&live), &mut new, "k", &context, now);
+    let list = new.metadata().expect("metadata")["managedFields"].to_string();
+    let expected = r#"[{"manager":"m","operation":"Apply","apiVersion":"v1","time":"2026-11-21T00:41:49Z","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:x":{}},"f:metadata":{"f:labels":{"f:a":{}}}}},{"manager":"k","operation":"Update","apiVersion":"v1","time":"2026-11-21T00:41:49Z","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:z":{}}}}]"#;
+    assert_eq!(list, expected);
+    let left = apply(Some(&new), &config_map(json!({"data": {}})), "m", false, &context, now).expect("applies").object;
+    assert_eq!((left.0["data"].to_string(), left.label("a")), (r#"{"z":"1"}"#.to_owned(), None));
+    let wrong = apply(None, &config_map(json!({"foo": {}})), "m", false, &context, now).expect_err("undeclared");
+    let text = "failed to create typed patch object (/c1; /v1, Kind=ConfigMap): .foo: field not declared in schema";
+    assert_eq!(wrong.to_string(), text);
+}
