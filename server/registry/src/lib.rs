@@ -4,10 +4,27 @@
 //! HTTP: it takes parsed targets and options and answers bytes, events or a [`otternauts_meta::Status`].
 
 mod answer;
+mod bootstrap;
+mod companions;
+mod continue_token;
+mod crds;
 mod definitions;
+mod encode;
+mod facts;
+mod housekeeping;
+mod json;
+mod kinds;
+mod metadata;
 mod registry;
 mod request;
+mod selection;
+mod shape;
 mod verbs;
+mod writing;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Deleted, Served, ServedList, WatchEvent};
 pub use definitions::Definitions;

@@ -1,44 +1,100 @@
 //! The registry itself: what every verb shares.
 
-use crate::definitions::Definitions;
-use otternauts_meta::Timestamp;
-use otternauts_store::Store;
+use crate::definitions::{Catalog, Definitions};
+use crate::facts::{self, Facts};
+use crate::request::Target;
+use crate::shape::Shape;
+use otternauts_auth::RoleSnapshot;
+use otternauts_meta::{Cause, Details, Object, Status, Timestamp};
+use otternauts_store::{Committed, Key, Op, Store, Write};
+use otternauts_vault::Vault;
+use parking_lot::Mutex;
+use ring::hmac;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, watch};
 
 /// Where "now" comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Patches of one object wait for one another here instead of losing races (row P7).
+const LANES: usize = 64;
+/// How long a read waits for a version that does not exist yet (rows C16, L6).
+const FUTURE_WAIT: Duration = Duration::from_secs(3);
+const FUTURE_STEP: Duration = Duration::from_millis(10);
 
 /// Why the registry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the store could not be read")]
     Store(#[from] otternauts_store::Error),
-    #[error("the object {0} could not be made on first start")]
-    Bootstrap(String, #[source] otternauts_meta::Status),
+    #[error("{0} could not be made on first start")]
+    Bootstrap(String, #[source] Status),
+    #[error("the stored {0} could not be read")]
+    Stored(String, #[source] Status),
+    #[error("the system gave no random bytes")]
+    Random,
 }
 
 /// The generic verbs over any kind; cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
-    clock: Clock,
-    definitions: arc_swap::ArcSwap<Definitions>,
-    changed: tokio::sync::watch::Sender<u64>,
+pub(crate) struct Inner {
+    pub store: Store,
+    pub vault: Arc<Vault>,
+    pub clock: Clock,
+    pub facts: Facts,
+    pub catalog: Mutex<Catalog>,
+    pub definitions: arc_swap::ArcSwap<Definitions>,
+    pub changed: watch::Sender<u64>,
+    pub token_key: hmac::Key,
+    gate: Arc<RwLock<()>>,
+    lanes: [tokio::sync::Mutex<()>; LANES],
+}
+
+/// Leave to write. Creates hold the gate together, writes of what creates depend on (namespaces, CRDs, roles) hold it alone: so
+/// nothing is created in a namespace or under a CRD that is gone by then (rows B4, B5, X6).
+pub(crate) enum Permit {
+    Free,
+    Shared(#[allow(dead_code)] OwnedRwLockReadGuard<()>),
+    Alone(#[allow(dead_code)] OwnedRwLockWriteGuard<()>),
 }
 
 impl Registry {
+    pub(crate) fn assemble(store: Store, vault: Arc<Vault>, clock: Clock, token_key: hmac::Key) -> Self {
+        let catalog = Catalog::default();
+        let definitions = Arc::new(catalog.snapshot());
+        let inner = Inner {
+            store,
+            vault,
+            clock,
+            facts: Facts::default(),
+            changed: watch::Sender::new(definitions.revision()),
+            definitions: arc_swap::ArcSwap::new(definitions),
+            catalog: Mutex::new(catalog),
+            token_key,
+            gate: Arc::new(RwLock::new(())),
+            lanes: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// The kinds as they are now.
     pub fn definitions(&self) -> Arc<Definitions> {
         self.inner.definitions.load_full()
     }
 
     /// Carries [`Definitions::revision`]; await `changed()` to rebuild what is derived from the kinds.
-    pub fn definitions_changed(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub fn definitions_changed(&self) -> watch::Receiver<u64> {
         self.inner.changed.subscribe()
+    }
+
+    /// Who may do what, in step with every committed write of a role or binding.
+    pub fn roles(&self) -> Arc<RoleSnapshot> {
+        self.inner.facts.roles()
     }
 
     /// For metrics.
@@ -48,5 +104,131 @@ impl Registry {
 
     pub fn now(&self) -> Timestamp {
         (self.inner.clock)()
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
+    pub(crate) fn shape(&self, target: &Target) -> Shape {
+        Shape::new(&self.definitions(), &self.inner.vault, &target.definition, &target.version)
+    }
+
+    /// `creating`: the write may make an object.
+    pub(crate) async fn enter(&self, resource: &str, creating: bool) -> Permit {
+        if facts::is_kept(resource) {
+            return Permit::Alone(Arc::clone(&self.inner.gate).write_owned().await);
+        }
+        if creating {
+            return Permit::Shared(Arc::clone(&self.inner.gate).read_owned().await);
+        }
+        Permit::Free
+    }
+
+    /// The queue that unconditional writes of this object stand in.
+    pub(crate) async fn lane(&self, key: &Key) -> tokio::sync::MutexGuard<'_, ()> {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        #[allow(clippy::cast_possible_truncation)]
+        let lane = hash as usize % LANES;
+        self.inner.lanes[lane].lock().await
+    }
+
+    /// Commits, and keeps what is derived from objects in step before anybody is answered. Writes of kept resources go on to the
+    /// end even when their caller goes away, so that memory never lags behind the disk.
+    pub(crate) async fn commit(
+        &self,
+        permit: Permit,
+        writes: Vec<Write>,
+    ) -> Result<Committed, otternauts_store::Error> {
+        if !writes.iter().any(|write| facts::is_kept(&write.key.resource)) {
+            let committed = self.inner.store.commit(writes).await;
+            drop(permit);
+            return committed;
+        }
+        let this = self.clone();
+        let work = tokio::spawn(async move {
+            let committed = this.commit_kept(writes).await;
+            drop(permit);
+            committed
+        });
+        match work.await {
+            Ok(committed) => committed,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(otternauts_store::Error::Closed),
+        }
+    }
+
+    async fn commit_kept(&self, writes: Vec<Write>) -> Result<Committed, otternauts_store::Error> {
+        let deleted: Vec<bool> = writes.iter().map(|write| matches!(write.op, Op::Delete { .. })).collect();
+        let committed = self.inner.store.commit(writes).await?;
+        for (record, gone) in committed.records.iter().zip(deleted) {
+            let Ok(value) = serde_json::from_slice(&record.body) else { continue };
+            let object: Object = crate::shape::as_object(value);
+            let key = &record.key;
+            self.facts().observe(&key.resource, &key.namespace, &key.name, (!gone).then_some(&object));
+            if &*key.resource == facts::CRDS {
+                self.crd_changed(&object, record, gone).await;
+            }
+            if &*key.resource == facts::CLUSTER_ROLES {
+                self.refresh_aggregates().await;
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Publishes the catalogue when it is not what it was.
+    pub(crate) fn publish(&self, catalog: &Catalog) {
+        let next = catalog.snapshot();
+        let revision = next.revision();
+        if revision != self.inner.definitions.load().revision() {
+            self.inner.definitions.store(Arc::new(next));
+            self.inner.changed.send_replace(revision);
+        }
+    }
+
+    /// Waits until the store is at `revision`, as long as a read may (rows C16, L6, E13).
+    pub(crate) async fn wait_for(&self, revision: u64) -> Result<(), Status> {
+        let deadline = tokio::time::Instant::now() + FUTURE_WAIT;
+        loop {
+            let current = self.inner.store.revision();
+            if current >= revision {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(too_large(revision, current));
+            }
+            tokio::time::sleep(FUTURE_STEP).await;
+        }
+    }
+}
+
+/// Row E13.
+pub(crate) fn too_large(asked: u64, current: u64) -> Status {
+    let cause = Cause {
+        reason: "ResourceVersionTooLarge".into(),
+        message: "Too large resource version".into(),
+        field: String::new(),
+    };
+    Status::timeout(format!("Timeout: Too large resource version: {asked}, current: {current}"))
+        .with_details(Details { causes: vec![cause], ..Details::default() })
+        .retry_after(1)
+}
+
+/// What a client learns of a failing store; the rest is for the log.
+pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
+    use otternauts_store::Error;
+    match error {
+        Error::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
+        Error::Future { asked, current } => too_large(*asked, *current),
+        Error::Full => {
+            Status::unavailable("the disk of the server is full: reads go on, writes are refused").retry_after(10)
+        }
+        Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),
+        Error::Conflict { .. } => Status::internal("a write lost a race it could not lose"),
+        error => {
+            tracing::error!(%error, "the store failed");
+            Status::internal("the store failed")
+        }
     }
 }

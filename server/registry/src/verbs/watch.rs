@@ -1,21 +1,253 @@
-//! WATCH.
+//! WATCH (section 1.15): the current state where it is asked for, then every change.
 
+use super::{bad_version, parse_version};
 use crate::WatchEvent;
+use crate::registry::{Registry, store_status};
+use crate::request::{Caller, Target, WatchOptions};
+use crate::selection::Selection;
+use crate::shape::Shape;
+use crate::writing::options_error;
+use otternauts_meta::{FieldError, Path, Status};
+use otternauts_store::{Error, Event, EventKind, List, Record, Revision, WatchItem, Watcher};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Row W13.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
+/// Where a watch begins.
+enum Start {
+    /// Changes after this revision.
+    After(Revision),
+    /// The current state first, at least as new as this; `bookmark`: then the end of it is marked.
+    State { at_least: Revision, bookmark: bool },
+    /// Changes from now on.
+    Now,
+}
 
 /// One watch under way. Dropping it ends it.
-pub struct WatchSession {}
+pub struct WatchSession {
+    registry: Registry,
+    shape: Shape,
+    selection: Selection,
+    /// `None` once the watch is over.
+    watcher: Option<Watcher>,
+    initial: std::vec::IntoIter<Record>,
+    /// The mark after the initial state, until it is sent.
+    end_of_state: Option<WatchEvent>,
+    ready: VecDeque<WatchEvent>,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    definitions: tokio::sync::watch::Receiver<u64>,
+}
 
-#[allow(clippy::unused_async, clippy::todo)]
+impl Registry {
+    /// An error here is a plain HTTP error; what goes wrong later is an ERROR event (rows W10, W12).
+    pub async fn watch(
+        &self,
+        caller: &Caller,
+        target: &Target,
+        options: &WatchOptions,
+    ) -> Result<WatchSession, Status> {
+        let _ = caller;
+        let definitions = self.definitions_changed();
+        let shape = self.shape(target);
+        let start = start(options)?;
+        let selection = Selection::new(&shape, target, &options.labels, &options.fields)?;
+        let mut session = WatchSession {
+            registry: self.clone(),
+            shape,
+            selection,
+            watcher: None,
+            initial: Vec::new().into_iter(),
+            end_of_state: None,
+            ready: VecDeque::new(),
+            bookmarks: options.allow_bookmarks,
+            next_bookmark: Instant::now() + BOOKMARK_EVERY,
+            definitions,
+        };
+        if let Err(status) = session.begin(start).await {
+            session.watcher = None;
+            session.ready.push_back(WatchEvent::Error(status));
+        }
+        Ok(session)
+    }
+}
+
 impl WatchSession {
+    async fn begin(&mut self, start: Start) -> Result<(), Status> {
+        let store = self.registry.inner.store.clone();
+        let after = match start {
+            Start::After(revision) => revision,
+            Start::Now => store.revision(),
+            Start::State { at_least, bookmark } => {
+                self.registry.wait_for(at_least).await?;
+                let list = List { range: self.selection.range.clone(), at: None, after: None, limit: 0 };
+                let page = store.list(list).await.map_err(|e| store_status(&e))?;
+                self.initial = page.records.into_iter();
+                if bookmark {
+                    let resource_version = page.revision.to_string();
+                    self.end_of_state = Some(WatchEvent::Bookmark { resource_version, initial_end: true });
+                }
+                page.revision
+            }
+        };
+        let watcher = store.watch(self.selection.range.clone(), after).await;
+        self.watcher = Some(watcher.map_err(|error| watch_status(&error))?);
+        Ok(())
+    }
+
     /// The next event, waiting for it; `None` when the watch is over. Minute bookmarks come by themselves; the caller owns the
     /// timeout. Cancel safe.
     pub async fn next(&mut self) -> Option<WatchEvent> {
-        todo!()
+        loop {
+            if let Some(event) = self.next_ready() {
+                return Some(event);
+            }
+            let watcher = self.watcher.as_mut()?;
+            tokio::select! {
+                biased;
+                item = watcher.next() => self.take(item),
+                changed = self.definitions.changed() => {
+                    if changed.is_err() || !self.is_served_as_before() {
+                        self.watcher = None;
+                    }
+                }
+                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    return self.bookmark();
+                }
+            }
+        }
     }
 
     /// A bookmark for the end of a watch (row W13): the version up to which everything has been sent. `None` when the client did
     /// not ask for bookmarks.
-    pub fn bookmark(&self) -> Option<WatchEvent> {
-        todo!()
+    pub fn bookmark(&mut self) -> Option<WatchEvent> {
+        let settled = self.ready.is_empty() && self.initial.len() == 0 && self.end_of_state.is_none();
+        if !self.bookmarks || !settled {
+            return None;
+        }
+        let position = self.watcher.as_mut()?.progress();
+        Some(WatchEvent::Bookmark { resource_version: position.to_string(), initial_end: false })
     }
+
+    fn next_ready(&mut self) -> Option<WatchEvent> {
+        for record in self.initial.by_ref() {
+            let served = match self.selection.matches(&self.shape, &record) {
+                Ok(true) => self.shape.serve(&record),
+                Ok(false) => continue,
+                Err(status) => Err(status),
+            };
+            return Some(match served {
+                Ok(bytes) => WatchEvent::Added(bytes),
+                Err(status) => {
+                    self.watcher = None;
+                    self.initial = Vec::new().into_iter();
+                    self.end_of_state = None;
+                    WatchEvent::Error(status)
+                }
+            });
+        }
+        self.end_of_state.take().or_else(|| self.ready.pop_front())
+    }
+
+    fn take(&mut self, item: Result<WatchItem, Error>) {
+        let events = match item {
+            Ok(WatchItem::Progress(_)) => return,
+            Ok(WatchItem::Events(events)) => events,
+            Err(error) => {
+                self.watcher = None;
+                if !matches!(error, Error::Closed) {
+                    self.ready.push_back(WatchEvent::Error(watch_status(&error)));
+                }
+                return;
+            }
+        };
+        for event in events {
+            match self.shown(&event) {
+                Ok(Some(shown)) => self.ready.push_back(shown),
+                Ok(None) => {}
+                Err(status) => {
+                    self.watcher = None;
+                    self.ready.push_back(WatchEvent::Error(status));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Rows W7 and W8: what a change is to somebody who sees only what the selectors choose.
+    fn shown(&self, event: &Event) -> Result<Option<WatchEvent>, Status> {
+        let chosen = |record: &Record| self.selection.matches(&self.shape, record);
+        let before = match &event.previous {
+            Some(previous) => chosen(previous)?,
+            None => false,
+        };
+        if event.kind == EventKind::Deleted {
+            // The last state is the state before, unless the store did not keep that.
+            let seen = if event.previous.is_some() { before } else { chosen(&event.record)? };
+            return Ok(if seen { Some(WatchEvent::Deleted(self.shape.serve(&event.record)?)) } else { None });
+        }
+        let after = chosen(&event.record)?;
+        Ok(match (before, after) {
+            (false, false) => None,
+            (false, true) => Some(WatchEvent::Added(self.shape.serve(&event.record)?)),
+            (true, true) => Some(WatchEvent::Modified(self.shape.serve(&event.record)?)),
+            (true, false) => match &event.previous {
+                Some(previous) => {
+                    let object = self.shape.read(previous)?;
+                    Some(WatchEvent::Deleted(self.shape.bytes(&object, Some(event.revision))))
+                }
+                None => None,
+            },
+        })
+    }
+
+    /// Rows X5, W23: a watch of a kind that changed its face, or went, is closed.
+    fn is_served_as_before(&self) -> bool {
+        let definition = &self.shape.definition;
+        let definitions = self.registry.definitions();
+        let now = definitions.find(&definition.group, &self.shape.version, &definition.names.plural);
+        now.is_some_and(|now| now.hash == definition.hash)
+    }
+}
+
+/// Row W10.
+fn watch_status(error: &Error) -> Status {
+    match error {
+        Error::Compacted { asked, oldest } => Status::expired(format!("too old resource version: {asked} ({oldest})")),
+        other => store_status(other),
+    }
+}
+
+/// Rows W4, W5, W14, W17.
+fn start(options: &WatchOptions) -> Result<Start, Status> {
+    let forbidden =
+        |field: &str, detail: &str| Err(options_error("ListOptions", FieldError::forbidden(&Path::new(field), detail)));
+    let matching = options.resource_version_match.as_str();
+    match options.send_initial_events {
+        None if !matching.is_empty() => {
+            return forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            );
+        }
+        Some(_) if matching != "NotOlderThan" => {
+            return forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            );
+        }
+        _ => {}
+    }
+    let version = parse_version(&options.resource_version).map_err(|e| bad_version(&e))?;
+    let bookmark = options.allow_bookmarks;
+    Ok(match (options.send_initial_events, version) {
+        (Some(true), version) => Start::State { at_least: version.unwrap_or_default(), bookmark },
+        (Some(false), None | Some(0)) => Start::Now,
+        (None, None | Some(0)) => Start::State { at_least: 0, bookmark },
+        (_, Some(version)) => Start::After(version),
+    })
 }
