@@ -1,1 +1,22 @@
-//! See README.md.
+//! The Host seam: SSH, the Docker engine behind it, and host keys. See README.md.
+
+mod bareword;
+mod command;
+pub mod docker;
+mod endpoint;
+mod error;
+mod fleet;
+mod host;
+mod local;
+mod output;
+mod ssh;
+
+pub use bareword::{Bareword, StackName};
+pub use command::{Command, ResolveImage, Script, ScriptData, StackDeployOptions};
+pub use docker::Docker;
+pub use endpoint::{Endpoint, Fingerprint, SshTarget};
+pub use error::{Error, Fault, Result};
+pub use fleet::{Fleet, Timeouts};
+pub use host::{Connected, Host};
+pub use otternauts_types::server::ObservedHostKey;
+pub use output::{MAX_BYTES, Output, tail};

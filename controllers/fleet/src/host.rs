@@ -1,0 +1,190 @@
+//! One server: fixed commands, fixed scripts, the Docker engine.
+
+use crate::bareword::StackName;
+use crate::command::{Command, Script, ScriptData, StackDeployOptions, stack_deploy_words, stack_remove_words};
+use crate::docker::Docker;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::fleet::Inner;
+use crate::local;
+use crate::output::Output;
+use crate::ssh::Link;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+
+/// A server of the fleet. Cheap to clone; clones share the connection, which is opened by the first operation and again
+/// after it was lost.
+#[derive(Clone)]
+pub struct Host(Arc<Shared>);
+
+struct Shared {
+    fleet: Arc<Inner>,
+    name: String,
+    endpoint: Endpoint,
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Time to connect and log in; none when the connection stood already.
+    pub took: Option<Duration>,
+}
+
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+impl Host {
+    pub(crate) fn new(fleet: Arc<Inner>, name: String, endpoint: Endpoint) -> Self {
+        Self(Arc::new(Shared { fleet, name, endpoint, link: Mutex::new(None) }))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    pub fn is_local(&self) -> bool {
+        matches!(self.0.endpoint, Endpoint::Local)
+    }
+
+    /// Makes sure that the connection stands.
+    pub async fn connect(&self) -> Result<Connected> {
+        let started = Instant::now();
+        let fresh = self.link().await?.1;
+        Ok(Connected { took: fresh.then(|| started.elapsed()) })
+    }
+
+    /// Hangs up; the next operation logs in anew, which is how a new group membership comes into force.
+    pub async fn disconnect(&self) {
+        if let Some(link) = self.0.link.lock().await.take() {
+            link.close().await;
+        }
+    }
+
+    /// The same, from where nobody can wait.
+    pub(crate) fn give_up(&self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let host = self.clone();
+            runtime.spawn(async move { host.disconnect().await });
+        }
+    }
+
+    /// The live link, and whether it is new.
+    async fn link(&self) -> Result<(Option<Arc<Link>>, bool)> {
+        let Endpoint::Ssh(target) = &self.0.endpoint else { return Ok((None, false)) };
+        let mut slot = self.0.link.lock().await;
+        if let Some(link) = slot.as_ref()
+            && !link.is_closed()
+        {
+            return Ok((Some(Arc::clone(link)), false));
+        }
+        let link = Arc::new(self.0.fleet.open(&self.0.name, target).await?);
+        *slot = Some(Arc::clone(&link));
+        Ok((Some(link), true))
+    }
+
+    async fn exec(&self, what: &'static str, words: &[&str], stdin: &[u8], limit: Duration) -> Result<Output> {
+        let started = Instant::now();
+        let result = match self.link().await?.0 {
+            Some(link) => link.exec(what, &words.join(" "), stdin, limit).await,
+            None => local::exec(what, words, stdin, limit).await,
+        };
+        let label = if result.as_ref().is_ok_and(Output::succeeded) { "success" } else { "failure" };
+        self.0.fleet.metrics.fleet.command(what, label, started.elapsed().as_secs_f64());
+        result
+    }
+
+    /// Runs a fixed command; any exit status is an answer.
+    pub async fn run(&self, command: Command) -> Result<Output> {
+        self.exec(command.name(), command.words(), &[], command.limit()).await
+    }
+
+    /// Runs a fixed script with its data; any exit status is an answer.
+    pub async fn run_script(&self, script: Script, data: &ScriptData) -> Result<Output> {
+        self.exec(script.name(), script.words(), &script.stdin(data), script.limit()).await
+    }
+
+    /// The engine of this server. Agrees on an API version, so this fails when there is no engine.
+    pub async fn docker(&self) -> Result<Docker> {
+        Docker::connect(self).await
+    }
+
+    pub(crate) fn engine_timeout(&self) -> Duration {
+        self.0.fleet.timeouts.engine
+    }
+
+    pub(crate) async fn engine_stream(&self) -> Result<Box<dyn Duplex>> {
+        match self.link().await?.0 {
+            Some(link) => Ok(Box::new(link.engine().await?) as Box<dyn Duplex>),
+            None => local::engine_stream().await,
+        }
+    }
+
+    /// Brings a stack to what the compose file says. Returns when the engine has taken the services over, not when they run.
+    pub async fn stack_deploy(&self, name: &StackName, compose: &[u8], options: &StackDeployOptions) -> Result<Output> {
+        let words = stack_deploy_words(name, options);
+        let what = "docker stack deploy";
+        let limit = Duration::from_secs(10 * 60);
+        let Some(config) = &options.registry_config else {
+            return succeeded(what, self.docker_cli(what, &words, compose, limit).await?);
+        };
+        let script = stack_deploy_script(&words, config.expose(), compose, self.needs_sudo().await?);
+        succeeded(what, self.exec(what, &["sh", "-s"], script.as_bytes(), limit).await?)
+    }
+
+    /// Removes a stack with all its services, networks, secrets and configs; volumes stay.
+    pub async fn stack_remove(&self, name: &StackName) -> Result<Output> {
+        let what = "docker stack rm";
+        succeeded(what, self.docker_cli(what, &stack_remove_words(name), &[], Duration::from_secs(120)).await?)
+    }
+
+    async fn docker_cli(&self, what: &'static str, words: &[&str], stdin: &[u8], limit: Duration) -> Result<Output> {
+        let docker: &[&str] = if self.needs_sudo().await? { &["sudo", "-n", "docker"] } else { &["docker"] };
+        self.exec(what, &[docker, words].concat(), stdin, limit).await
+    }
+
+    /// Whether the user needs sudo for the engine: found out by opening a channel to its socket.
+    async fn needs_sudo(&self) -> Result<bool> {
+        let Some(link) = self.link().await?.0 else { return Ok(false) };
+        if !link.through_sudo() {
+            drop(link.engine().await?);
+        }
+        Ok(link.through_sudo())
+    }
+}
+
+fn succeeded(command: &'static str, output: Output) -> Result<Output> {
+    if output.succeeded() {
+        return Ok(output);
+    }
+    Err(Error::CommandFailed { command, exit: output.exit, stderr: output.tail(4096).to_owned() })
+}
+
+/// `docker stack deploy` with credentials: they live in memory-backed files for as long as the command runs. Both inputs are
+/// base64, so that no line of them can be taken for program text.
+fn stack_deploy_script(words: &[&str], config: &str, compose: &[u8], sudo: bool) -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let docker = if sudo { "sudo -n docker" } else { "docker" };
+    let (config, compose) = (BASE64_STANDARD.encode(config), BASE64_STANDARD.encode(compose));
+    format!(
+        "set -eu; umask 077; export TMPDIR=/dev/shm\n\
+         dir=$(mktemp -d)\n\
+         trap 'rm -rf \"$dir\"' EXIT HUP INT TERM\n\
+         base64 -d >\"$dir/config.json\" <<'OTTERNAUTS_CONFIG'\n{config}\nOTTERNAUTS_CONFIG\n\
+         base64 -d >\"$dir/compose\" <<'OTTERNAUTS_COMPOSE'\n{compose}\nOTTERNAUTS_COMPOSE\n\
+         {docker} --config \"$dir\" {} <\"$dir/compose\"\n",
+        words.join(" ")
+    )
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Host({})", self.0.name)
+    }
+}

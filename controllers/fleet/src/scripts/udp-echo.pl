@@ -1,0 +1,16 @@
+# Answers datagrams on the ports of the data for some seconds; a port that is taken is left out.
+use strict; use warnings; use IO::Socket::INET; use IO::Select;
+my $select = IO::Select->new;
+while (my $port = <DATA>) {
+  next unless $port =~ /^(\d+)$/;
+  my $socket = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '0.0.0.0', LocalPort => $1);
+  if ($socket) { $select->add($socket); } else { print "$1 taken\n"; }
+}
+$| = 1; print "listening\n";
+my $end = time + 8;
+while ($select->count && time < $end) {
+  for my $socket ($select->can_read(0.5)) {
+    my $from = recv($socket, my $data, 64, 0);
+    send($socket, $data, 0, $from) if defined $from && defined $data && $data =~ /^otternauts-probe /;
+  }
+}
