@@ -4,7 +4,6 @@ use crate::config::{Controller, Controllers};
 use crate::inside;
 use crate::shutdown::Signals;
 use anyhow::Context as _;
-use otternauts_fleet::Fleet;
 use otternauts_http::Api;
 use otternauts_telemetry::{LogFormat, Metrics};
 use std::path::PathBuf;
@@ -43,12 +42,11 @@ impl ControllersArgs {
 pub struct Running(TaskTracker);
 
 /// Starts them in this process, each under its own name. They end when `stop` does.
-pub fn spawn(which: &Controllers, api: &Api, metrics: &Arc<Metrics>, stop: &CancellationToken) -> Running {
-    let fleet = Fleet::new(Arc::clone(metrics));
+pub fn spawn(which: &Controllers, api: &Api, _metrics: &Arc<Metrics>, stop: &CancellationToken) -> Running {
     let tasks = TaskTracker::new();
     for controller in &which.0 {
         let client = inside::client(api.clone(), *controller);
-        tasks.spawn(run(*controller, client, fleet.clone(), stop.clone()));
+        tasks.spawn(run(*controller, client, stop.clone()));
     }
     tasks.close();
     Running(tasks)
@@ -74,11 +72,9 @@ pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let version = client.apiserver_version().await.context("cannot reach the API server")?;
     tracing::info!(server = %version.git_version, "controllers start");
     let stop = CancellationToken::new();
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-    let fleet = Fleet::new(metrics);
     let tasks = TaskTracker::new();
     for controller in &which.0 {
-        tasks.spawn(run(*controller, client.clone(), fleet.clone(), stop.clone()));
+        tasks.spawn(run(*controller, client.clone(), stop.clone()));
     }
     tasks.close();
     signals.watch(stop.clone());
@@ -97,12 +93,10 @@ async fn kube_config(args: &ControllersArgs) -> anyhow::Result<kube::Config> {
     kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig")
 }
 
-async fn run(controller: Controller, client: kube::Client, fleet: Fleet, stop: CancellationToken) {
+async fn run(controller: Controller, client: kube::Client, stop: CancellationToken) {
     let name = controller.name();
-    tracing::info!(controller = name, "a controller starts");
-    match controller {
-        Controller::Onboarding => otternauts_onboarding::run(client, fleet, stop).await,
-        Controller::Deploy => otternauts_deploy::run(client, fleet, stop).await,
-    }
-    tracing::info!(controller = name, "a controller has ended");
+    // Its crate is not there yet.
+    tracing::warn!(controller = name, "this controller is not in this build");
+    drop(client);
+    stop.cancelled().await;
 }

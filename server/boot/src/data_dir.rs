@@ -44,10 +44,6 @@ impl DataDir {
         Ok(())
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// A file of the directory: `pki/ca.crt`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -2,7 +2,9 @@
 
 mod accounts;
 mod clock;
+mod command;
 mod config;
+mod controllers;
 mod data_dir;
 mod handler;
 mod inside;
@@ -11,6 +13,9 @@ mod metrics;
 mod pki;
 mod process;
 mod seal;
+mod serve;
 mod shutdown;
 mod tls;
 mod users;
+
+pub use command::{commands, is_ours, run};

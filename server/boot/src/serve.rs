@@ -64,7 +64,7 @@ impl Server {
         let store = open_store(&data, &metrics)?;
         let vault = Arc::new(found.unlock(&data, &store).await?);
         let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
-        let registry = Registry::open(store.clone(), vault, Arc::new(clock::now)).await;
+        let registry = Registry::new(store.clone(), vault, Arc::new(clock::now)).await;
         let registry = registry.context("cannot start the registry")?;
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
         let host = advertised(listener.address());
@@ -100,7 +100,7 @@ impl Server {
 }
 
 async fn housekeeping(registry: Registry, stop: CancellationToken) {
-    stop.run_until_cancelled(registry.housekeeping()).await;
+    registry.run_housekeeping(stop.cancelled_owned()).await;
 }
 
 /// The database is still where we opened it: somebody may have removed the directory under us.
