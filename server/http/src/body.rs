@@ -119,8 +119,8 @@ pub fn options(bytes: &Bytes, content_type: Option<&str>, kind: &str) -> Result<
     object(bytes, content_type, kind, true).map(|body| Some(body.object.into_value()))
 }
 
-fn from_protobuf(_bytes: &[u8]) -> Result<Value, Status> {
-    Err(unsupported(false))
+fn from_protobuf(bytes: &[u8]) -> Result<Value, Status> {
+    otternauts_schema::protobuf::decode(bytes).map_err(|error| Status::bad_request(error.to_string()))
 }
 
 fn json_error(bytes: &[u8], error: &serde_json::Error) -> String {
