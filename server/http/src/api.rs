@@ -400,3 +400,6 @@ fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
         asked => matches!(asked, "1" | "t" | "T" | "true" | "TRUE" | "True"),
     }
 }
+
+#[cfg(test)]
+mod tests;
