@@ -160,15 +160,23 @@ pub struct StackDeployOptions {
     pub registry_config: Option<otternauts_meta::Secret<String>>,
 }
 
-/// The words of `docker stack deploy`; compose comes on stdin. Detached is the default of every version and older ones do
-/// not know the flag, so it is left out.
-pub(crate) fn stack_deploy_words<'a>(name: &'a StackName, options: &StackDeployOptions) -> Vec<&'a str> {
+/// The words of `docker stack deploy`; compose comes on stdin. We watch the tasks ourselves, so the command must not wait:
+/// that is what clients before 27 do, some of which do not know the flag; later ones announce another default.
+pub(crate) fn stack_deploy_words<'a>(
+    name: &'a StackName,
+    options: &StackDeployOptions,
+    docker_version: &str,
+) -> Vec<&'a str> {
     let mode = match options.resolve_image {
         ResolveImage::Always => "always",
         ResolveImage::Changed => "changed",
         ResolveImage::Never => "never",
     };
     let mut words = vec!["stack", "deploy", "--compose-file", "-", "--with-registry-auth", "--resolve-image", mode];
+    let major = docker_version.split('.').next().and_then(|m| m.parse::<u32>().ok());
+    if major.is_some_and(|m| m >= 27) {
+        words.push("--detach=true");
+    }
     if options.prune {
         words.push("--prune");
     }
@@ -208,11 +216,15 @@ mod tests {
     #[test]
     fn a_stack_is_deployed_from_stdin() {
         let name = StackName::new("shop-1a2b3c4d").expect("a valid name");
-        let words = stack_deploy_words(&name, &StackDeployOptions { prune: true, ..Default::default() });
-        assert_eq!(
-            words.join(" "),
-            "stack deploy --compose-file - --with-registry-auth --resolve-image always --prune shop-1a2b3c4d"
-        );
+        let options = StackDeployOptions { prune: true, ..Default::default() };
+        for (version, detach) in [("24.0.7", ""), ("26.1.5+dfsg1", ""), ("28.5.2", "--detach=true "), ("?", "")] {
+            assert_eq!(
+                stack_deploy_words(&name, &options, version).join(" "),
+                format!(
+                    "stack deploy --compose-file - --with-registry-auth --resolve-image always {detach}--prune shop-1a2b3c4d"
+                )
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use otternauts_meta::Secret;
+use otternauts_types::server::{Connection, ServerSpec};
 use std::fmt;
 
 /// The SHA-256 fingerprint of a host key, as `ssh-keygen -lf` prints it: `SHA256:` and 43 base64 characters.
@@ -57,6 +58,23 @@ pub struct SshTarget {
     pub private_key: Secret<String>,
     /// The key that a person confirmed.
     pub host_key: Fingerprint,
+}
+
+impl Endpoint {
+    /// What a Server's spec says: None while there is no confirmed host key or no private key.
+    pub fn of(spec: &ServerSpec, private_key: Option<Secret<String>>) -> Result<Option<Self>> {
+        if spec.connection == Connection::Local {
+            return Ok(Some(Self::Local));
+        }
+        let (Some(confirmed), Some(private_key)) = (&spec.host_key, private_key) else { return Ok(None) };
+        Ok(Some(Self::Ssh(SshTarget {
+            address: spec.address.clone(),
+            port: spec.port,
+            user: spec.user.clone(),
+            private_key,
+            host_key: Fingerprint::parse(&confirmed.fingerprint)?,
+        })))
+    }
 }
 
 impl PartialEq for Endpoint {

@@ -69,6 +69,11 @@ impl Fleet {
         }))
     }
 
+    /// The instruments of the process, for those who work with the fleet.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
     /// The key a server shows. Nothing is authenticated and nothing about us is told (OT-9).
     pub async fn observe_host_key(&self, address: &str, port: u16) -> Result<ObservedHostKey> {
         let _permit = self.0.handshake_permit().await?;

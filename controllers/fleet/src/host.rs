@@ -128,7 +128,8 @@ impl Host {
 
     /// Brings a stack to what the compose file says. Returns when the engine has taken the services over, not when they run.
     pub async fn stack_deploy(&self, name: &StackName, compose: &[u8], options: &StackDeployOptions) -> Result<Output> {
-        let words = stack_deploy_words(name, options);
+        let docker = self.docker().await?;
+        let words = stack_deploy_words(name, options, &docker.engine().version);
         let what = "docker stack deploy";
         let limit = Duration::from_secs(10 * 60);
         let Some(config) = &options.registry_config else {

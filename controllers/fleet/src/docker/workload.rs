@@ -50,6 +50,8 @@ fn digest(spec: Option<&models::TaskSpec>) -> String {
             other => other,
         }
     }
+    // Only a service's template says which runtime it is for.
+    let spec = spec.map(|s| models::TaskSpec { runtime: None, ..s.clone() });
     let value = serde_json::to_value(spec).map(sorted).unwrap_or_default();
     hex::encode(Sha256::digest(value.to_string()))
 }
@@ -163,7 +165,9 @@ mod tests {
     #[test]
     fn a_task_and_its_service_have_the_same_digest_whatever_the_order_of_maps() {
         let spec = |text: &str| serde_json::from_str::<models::TaskSpec>(text).expect("a task spec");
-        let a = spec(r#"{"ContainerSpec":{"Image":"web:v1","Labels":{"a":"1","b":"2","c":"3"}},"ForceUpdate":0}"#);
+        let a = spec(
+            r#"{"ContainerSpec":{"Image":"web:v1","Labels":{"a":"1","b":"2","c":"3"}},"ForceUpdate":0,"Runtime":"container"}"#,
+        );
         let b = spec(r#"{"ForceUpdate":0,"ContainerSpec":{"Labels":{"c":"3","a":"1","b":"2"},"Image":"web:v1"}}"#);
         let other = spec(r#"{"ContainerSpec":{"Image":"web:v2"},"ForceUpdate":0}"#);
         assert_eq!(digest(Some(&a)), digest(Some(&b)));
