@@ -10,6 +10,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 
 /// Run the control plane: API server, store and controllers
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[command(args_override_self = true)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ServeArgs {
     /// Where everything is kept [default: /var/lib/otternauts for root, else ~/.otternauts]

@@ -44,6 +44,17 @@ impl DataDir {
         Ok(())
     }
 
+    /// Closes a file to everybody else, if it is there: somebody may have put it back with an open mode.
+    pub fn close(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.file(name);
+        match std::fs::set_permissions(&path, Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot close {} to others", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A file of the directory: `pki/ca.crt`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -56,6 +56,7 @@ impl Found {
                 );
             }
         }
+        data.close(PRIVATE)?;
         let public = format!("{}\n", identity.recipient());
         if data.read(PUBLIC)?.as_ref() != Some(&public) {
             data.write(PUBLIC, &public, 0o600)?;

@@ -28,8 +28,10 @@ impl KeySources {
             return Identity::parse(text.expose(), "OTTERNAUTS_SECRET_KEY").map(Some);
         }
         if let Some(path) = &self.file {
+            closed_to_others(path)?;
             return read(path).map(Some);
         }
+        // The directory around this one is closed to others.
         match self.data_dir_file.try_exists() {
             Ok(false) => Ok(None),
             _ => read(&self.data_dir_file).map(Some),
@@ -37,13 +39,15 @@ impl KeySources {
     }
 }
 
+fn closed_to_others(path: &Path) -> Result<(), Error> {
+    let file = std::fs::metadata(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
+    let mode = file.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(Error::KeyFileOpen { path: path.to_owned(), mode }) }
+}
+
 fn read(path: &Path) -> Result<Identity, Error> {
-    let fail = |source| Error::KeyFile { path: path.to_owned(), source };
-    let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Error::KeyFileOpen { path: path.to_owned(), mode });
-    }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(fail)?);
+    let text = std::fs::read_to_string(path).map_err(|source| Error::KeyFile { path: path.to_owned(), source })?;
+    let text = Zeroizing::new(text);
     Identity::parse(&text, &path.display().to_string())
 }
 

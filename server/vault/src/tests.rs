@@ -125,7 +125,7 @@ fn a_kept_keyring_opens_with_its_key_and_with_no_other() {
 }
 
 #[test]
-fn a_key_is_one_line_and_its_file_is_for_its_owner_alone() {
+fn a_key_is_one_line_and_a_named_file_is_for_its_owner_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("secret.key");
     let sources = |environment: Option<&str>, named: Option<PathBuf>| KeySources {
@@ -139,8 +139,9 @@ fn a_key_is_one_line_and_its_file_is_for_its_owner_alone() {
     let line = key.to_line();
     std::fs::write(&file, format!("# created: today\n\n{}", line.expose())).expect("written");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("set");
-    let error = sources(None, None).load().err().expect("refused").to_string();
+    let error = sources(None, Some(file.clone())).load().err().expect("refused").to_string();
     assert!(error.contains("mode 640"), "{error}");
+    assert!(sources(None, None).load().expect("its directory is closed").is_some());
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
     assert_eq!(sources(None, None).load().expect("read").expect("there").recipient(), key.recipient());
     let second = Identity::generate();
