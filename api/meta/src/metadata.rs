@@ -204,10 +204,10 @@ mod tests {
     use serde_json::json;
 
     fn object(metadata: Value) -> Object {
-        Object::from_value(json!({ "metadata": metadata })).expect("an object")
+        let map = [("metadata".to_owned(), metadata)].into_iter().collect();
+        Object(map)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "rows of a table read better")]
     fn check(metadata: Value, expected: &[&str]) {
         let errors = validate_metadata(&object(metadata), false, NameRule::Subdomain, &Path::new("metadata"));
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -36,14 +36,10 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// RFC 3339, or a date alone, or a time without zone: what the reference's reader takes.
+/// RFC 3339, in either case, with a zone.
 fn is_date_time(text: &str) -> bool {
-    let upper = text.replace('t', "T").replace('z', "Z");
-    if upper.len() < 19 || !upper.is_ascii() || upper.as_bytes()[10] != b'T' {
-        return false;
-    }
-    upper.parse::<jiff::Timestamp>().is_ok()
-        || (upper.find(['Z', '+']).is_none() && upper.parse::<jiff::civil::DateTime>().is_ok())
+    let upper = text.to_ascii_uppercase();
+    upper.len() >= 20 && upper.is_ascii() && upper.as_bytes()[10] == b'T' && upper.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// Go's `1h30m`, or a number with a unit in words: `3 days`.
@@ -77,16 +73,23 @@ fn is_go_duration(text: &str) -> bool {
     true
 }
 
+/// Upstream looks for a number and a known unit anywhere.
 fn is_words_duration(text: &str) -> bool {
-    const UNITS: [&str; 24] = [
+    const UNITS: [&str; 32] = [
         "ns", "nano", "nanos", "us", "micro", "micros", "ms", "milli", "millis", "s", "sec", "secs", "second",
-        "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hour", "hours", "d",
+        "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour", "hours", "d", "day", "days", "w",
+        "wk", "wks", "week", "weeks",
     ];
-    const MORE: [&str; 8] = ["day", "days", "w", "wk", "wks", "week", "weeks", "hrs"];
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let unit = text[end..].trim().to_lowercase();
-    text[..end].parse::<f64>().is_ok() && (UNITS.contains(&unit.as_str()) || MORE.contains(&unit.as_str()))
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let behind = rest[at..].trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        let end = behind.find(|c: char| !c.is_alphabetic()).unwrap_or(behind.len());
+        if UNITS.contains(&behind[..end].to_lowercase().as_str()) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
 }
 
 fn is_base64(text: &str) -> bool {
@@ -109,16 +112,30 @@ fn is_email(text: &str) -> bool {
         && !address.contains("..")
 }
 
+/// One word with a dash in second place at most, or labels and a top-level domain of letters: what upstream takes.
 fn is_hostname(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "$+<=>^`|~".contains(c);
     let label = |l: &str| {
+        let inner = l.trim_matches(plain);
         !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && l.chars().count() <= 63
+            && l.starts_with(plain)
+            && l.ends_with(plain)
+            && inner.chars().all(|c| plain(c) || c == '-')
     };
-    let text = text.strip_suffix('.').unwrap_or(text);
-    !text.is_empty() && text.len() <= 255 && text.split('.').all(label)
+    match text.rsplit_once('.') {
+        Some((head, top)) => {
+            let length = top.chars().count();
+            (2..=63).contains(&length) && top.chars().all(char::is_alphabetic) && head.split('.').all(label)
+        }
+        None => {
+            let mut chars = text.chars();
+            let Some(first) = chars.next() else { return false };
+            let rest = chars.as_str();
+            let rest = rest.strip_prefix('-').unwrap_or(rest);
+            plain(first) && rest.chars().all(plain) && rest.chars().count() <= 62
+        }
+    }
 }
 
 fn is_cidr(text: &str) -> bool {
@@ -177,15 +194,17 @@ mod tests {
     #[test]
     fn formats_take_what_they_should() {
         for (format, good, bad) in [
-            ("date-time", "2026-01-02T03:04:05.5+02:00", "2026-01-02"),
+            ("date-time", "2026-01-02T03:04:05.5+02:00", "2026-01-02T03:04:05"),
             ("datetime", "2026-01-02T03:04:05Z", "x"),
             ("date", "2026-01-02", "2026-13-02"),
             ("duration", "1h30m", "x"),
             ("duration", "3 days", "3 moons"),
+            ("duration", "P1D", "P1"),
             ("duration", "1.5ms", "1"),
             ("byte", "YQ==", "*"),
             ("email", "a.b@example.com", "x"),
-            ("hostname", "a.example.com", "_"),
+            ("hostname", "a-b.example.com", "a.b"),
+            ("hostname", "web", "_"),
             ("ipv4", "10.0.0.1", "10.0.0.256"),
             ("ipv6", "::1", "10.0.0.1"),
             ("cidr", "10.0.0.0/8", "10.0.0.0/33"),

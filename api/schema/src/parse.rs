@@ -138,7 +138,10 @@ fn compiled(pattern: &str, path: &Path, errors: &mut ErrorList) -> Option<regex:
         Ok(regex) => Some(regex),
         Err(error) => {
             let text = error.to_string();
-            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let why = match text.lines().last().unwrap_or_default().trim_start_matches("error: ") {
+                "unclosed group" => format!("missing closing ): `{pattern}`"),
+                other => other.to_owned(),
+            };
             let text = format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
             errors.push(FieldError::invalid(path, pattern, text));
             None

@@ -55,7 +55,9 @@ fn walk(schema: &Schema, value: &mut Value, path: &str, keep: bool, found: &mut 
             });
         }
         Value::Array(list) => {
-            let Some(items) = &schema.items else { return };
+            // Of the items of a value that should be no list nothing is known.
+            let nothing = Schema::default();
+            let Some(items) = schema.items.as_deref().or((!keep).then_some(&nothing)) else { return };
             for (i, v) in list.iter_mut().enumerate() {
                 walk(items, v, &format!("{path}[{i}]"), false, found);
             }

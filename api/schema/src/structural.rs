@@ -30,7 +30,13 @@ pub(crate) fn check_root(document: &Value, path: &Path, errors: &mut ErrorList) 
         errors.push(FieldError::required(path, "schemas are required"));
         return;
     };
-    check(doc, Level::Root, path, errors);
+    // A document with keywords that no structural schema has is not looked at further, as upstream does.
+    let readable = !has_refused(doc);
+    check(doc, Level::Root, readable, path, errors);
+    if !readable {
+        return;
+    }
+    composition::check_declared(doc, path, errors);
     if let Some(kind) = text(doc, "type")
         && kind != "object"
     {
@@ -39,6 +45,11 @@ pub(crate) fn check_root(document: &Value, path: &Path, errors: &mut ErrorList) 
     if flag(doc, "nullable") {
         errors.push(FieldError::forbidden(&path.child("nullable"), "nullable cannot be true at the root"));
     }
+}
+
+fn has_refused(doc: &Doc) -> bool {
+    REFUSED.iter().any(|k| doc.get(*k).is_some_and(|v| !v.is_null()))
+        || children(doc, &Path::root()).iter().any(|(child, ..)| has_refused(child))
 }
 
 fn text<'a>(doc: &'a Doc, key: &str) -> Option<&'a str> {
@@ -65,17 +76,27 @@ fn children<'a>(doc: &'a Doc, path: &Path) -> Vec<(&'a Doc, Level, Path)> {
     out
 }
 
-fn check(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
+fn check(doc: &Doc, level: Level, readable: bool, path: &Path, errors: &mut ErrorList) {
     check_keywords(doc, path, errors);
-    check_type(doc, level, path, errors);
+    check_additional(doc, path, errors);
     lists::check(doc, path, errors);
+    if readable {
+        check_structure(doc, level, path, errors);
+    }
+    for (child, level, path) in children(doc, path) {
+        check(child, level, readable, &path, errors);
+    }
+}
+
+fn check_structure(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
+    if level == Level::Root && doc.get("additionalProperties").is_some_and(|v| !v.is_null()) {
+        errors.push(FieldError::forbidden(&path.child("additionalProperties"), "must not be used at the root"));
+    }
+    check_type(doc, level, path, errors);
     cel::check(doc, path, errors);
     composition::check(doc, path, errors);
     if level == Level::Root || flag(doc, "x-kubernetes-embedded-resource") {
         check_resource(doc, path, errors);
-    }
-    for (child, level, path) in children(doc, path) {
-        check(child, level, &path, errors);
     }
 }
 
@@ -94,15 +115,38 @@ fn check_keywords(doc: &Doc, path: &Path, errors: &mut ErrorList) {
         let path = path.child("x-kubernetes-preserve-unknown-fields");
         errors.push(FieldError::invalid(&path, false, "must be true or undefined"));
     }
+    if flag(doc, "x-kubernetes-int-or-string") {
+        for key in
+            ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"].iter().filter(|k| flag(doc, k))
+        {
+            let why = "must be false if x-kubernetes-int-or-string is true";
+            errors.push(FieldError::invalid(&path.child(key), true, why));
+        }
+    }
     if let Some(kind) = text(doc, "x-kubernetes-map-type") {
         let here = path.child("x-kubernetes-map-type");
         if !["atomic", "granular"].contains(&kind) {
             errors.push(FieldError::not_supported(&here, kind, &["atomic", "granular"]));
         }
-        if text(doc, "type") != Some("object") {
-            let why = "must be object if x-kubernetes-map-type is specified";
-            errors.push(FieldError::invalid(&path.child("type"), text(doc, "type").unwrap_or_default(), why));
-        }
+        wrong_type(doc, "object", "x-kubernetes-map-type", path, errors);
+    }
+}
+
+/// An extension stands at a node of the wrong type, or of none.
+fn wrong_type(doc: &Doc, wanted: &str, extension: &str, path: &Path, errors: &mut ErrorList) {
+    let why = format!("must be {wanted} if {extension} is specified");
+    match text(doc, "type") {
+        Some(found) if found == wanted => {}
+        Some(found) => errors.push(FieldError::invalid(&path.child("type"), found, why)),
+        None => errors.push(FieldError::required(&path.child("type"), why)),
+    }
+}
+
+fn check_additional(doc: &Doc, path: &Path, errors: &mut ErrorList) {
+    let other = doc.get("additionalProperties").is_some_and(|v| !v.is_null() && *v != Value::Bool(true));
+    if other && doc.get("properties").and_then(Value::as_object).is_some_and(|p| !p.is_empty()) {
+        let why = "additionalProperties and properties are mutual exclusive";
+        errors.push(FieldError::forbidden(&path.child("additionalProperties"), why));
     }
 }
 
@@ -112,6 +156,7 @@ fn check_type(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
     match text(doc, "type") {
         Some("null") => {
             errors.push(FieldError::forbidden(&here, "type cannot be set to null, use nullable as an alternative"));
+            errors.push(FieldError::not_supported(&here, "null", &TYPES));
         }
         Some(kind) if !TYPES.contains(&kind) => errors.push(FieldError::not_supported(&here, kind, &TYPES)),
         Some(kind) if embedded && kind != "object" => {
@@ -120,7 +165,9 @@ fn check_type(doc: &Doc, level: Level, path: &Path, errors: &mut ErrorList) {
         None if embedded => {
             errors.push(FieldError::required(&here, "must be object if x-kubernetes-embedded-resource is true"));
         }
-        None if !flag(doc, "x-kubernetes-int-or-string") && !flag(doc, "x-kubernetes-preserve-unknown-fields") => {
+        None if !flag(doc, "x-kubernetes-int-or-string")
+            && !doc.contains_key("x-kubernetes-preserve-unknown-fields") =>
+        {
             errors.push(FieldError::required(
                 &here,
                 match level {
@@ -185,15 +232,8 @@ fn check_metadata(doc: &Doc, path: &Path, errors: &mut ErrorList) {
 
 /// Defaults must be what the schema itself allows (row X7).
 pub(crate) fn check_defaults(schema: &Schema, path: &Path, errors: &mut ErrorList) {
-    if let Some(default) = &schema.default {
-        let here = path.child("default");
-        let mut pruned = default.clone();
-        if !prune(schema, &mut pruned).is_empty() {
-            errors.push(FieldError::invalid(&here, default.clone(), "must not have unknown fields"));
-        } else if !(default.is_null() && schema.nullable) {
-            let found = validate(schema, default, None, &Path::root());
-            errors.extend(found.into_iter().map(|e| FieldError { path: e.path.under(&here), ..e }));
-        }
+    if let Some(default) = schema.default.as_ref().filter(|d| !d.is_null()) {
+        check_default(schema, default, &path.child("default"), errors);
     }
     for (name, property) in &schema.properties {
         check_defaults(property, &path.child("properties").key(name), errors);
@@ -204,4 +244,20 @@ pub(crate) fn check_defaults(schema: &Schema, path: &Path, errors: &mut ErrorLis
     if let Some(other) = &schema.additional_properties {
         check_defaults(other, &path.child("additionalProperties"), errors);
     }
+}
+
+fn check_default(schema: &Schema, default: &Value, path: &Path, errors: &mut ErrorList) {
+    let mut pruned = default.clone();
+    if !prune(schema, &mut pruned).is_empty() {
+        errors.push(FieldError::invalid(path, default.clone(), "must not have unknown fields"));
+    }
+    // Upstream does not look at the type here, only at the value of a request.
+    if schema.int_or_string && schema.r#type.is_none() {
+        return;
+    }
+    let found = validate(schema, default, None, &Path::root());
+    errors.extend(found.into_iter().map(|e| match e.path.as_str() {
+        "" => FieldError { path: path.clone(), ..e },
+        below => FieldError { path: path.child(below), ..e },
+    }));
 }

@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn every_operator_selects_what_it_says() {
         let check = |s: &str, labels: Value, expected: bool| {
-            assert_eq!(selects(s, labels.clone()), expected, "{s} on {labels}")
+            assert_eq!(selects(s, labels.clone()), expected, "{s} on {labels}");
         };
         check("", json!({}), true);
         check("a=b", json!({"a": "b"}), true);

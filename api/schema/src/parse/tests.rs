@@ -167,3 +167,16 @@ fn cel_rules_are_kept_and_their_shape_is_judged() {
         ],
     );
 }
+
+/// Documents and what kube-apiserver 1.36 said of them, one of each kind of answer but the few where we differ on purpose.
+#[test]
+fn answers_of_the_reference_are_ours() {
+    let cases: Vec<(Value, Vec<String>)> = serde_json::from_str(include_str!("answers.json")).expect("a list of pairs");
+    assert!(cases.len() > 100);
+    for (document, expected) in cases {
+        let errors = Schema::parse_at(&document, &otternauts_meta::Path::new("S")).err().unwrap_or_default();
+        let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        texts.sort();
+        assert_eq!(texts, expected, "{document}");
+    }
+}

@@ -4,11 +4,10 @@ use super::{Doc, flag, text};
 use otternauts_meta::{ErrorList, FieldError, Path};
 use serde_json::{Value, json};
 
-/// Judges all branches of a node, and that what they name is declared outside them.
+/// Judges all branches of a node.
 pub(super) fn check(doc: &Doc, path: &Path, errors: &mut ErrorList) {
     for (branch, path) in branches(doc, path, int_or_string_branches(doc)) {
         check_branch(branch.0, branch.1, &path, errors);
-        check_declared(branch.0, doc, &path, path_of(doc), errors);
     }
 }
 
@@ -38,12 +37,9 @@ fn branches<'a>(doc: &'a Doc, path: &Path, typed: Typed) -> Vec<(Branch<'a>, Pat
     out
 }
 
-/// `anyOf: [{type: integer}, {type: string}]` beside `x-kubernetes-int-or-string` is the one place for types in a branch.
+/// `anyOf: [{type: integer}, {type: string}]` is the one place for types in a branch, also as first of an allOf.
 fn int_or_string_branches(doc: &Doc) -> Typed {
     let pattern = json!([{"type": "integer"}, {"type": "string"}]);
-    if !flag(doc, "x-kubernetes-int-or-string") {
-        return Typed::None;
-    }
     if doc.get("anyOf") == Some(&pattern) {
         return Typed::AnyOf;
     }
@@ -92,29 +88,27 @@ fn check_branch(doc: &Doc, typed: bool, path: &Path, errors: &mut ErrorList) {
     }
 }
 
-fn path_of(doc: &Doc) -> bool {
-    flag(doc, "x-kubernetes-preserve-unknown-fields")
+/// What the branches of the root name must be declared outside them. Upstream looks at the root only.
+pub(super) fn check_declared(root: &Doc, path: &Path, errors: &mut ErrorList) {
+    for ((branch, _), at) in branches(root, path, Typed::None) {
+        declared(branch, &at, Some(root), path, errors);
+    }
 }
 
-/// Properties and items of a branch must be declared by the node itself.
-fn check_declared(branch: &Doc, doc: &Doc, path: &Path, free: bool, errors: &mut ErrorList) {
+fn declared(branch: &Doc, at: &Path, doc: Option<&Doc>, path: &Path, errors: &mut ErrorList) {
+    let mut need = |there: Option<&Value>, path: &Path, at: &Path, inner: &Value| match (there, inner.as_object()) {
+        (None, _) => errors.push(FieldError::required(path, format!("because it is defined in {at}"))),
+        (Some(there), Some(inner)) => declared(inner, at, there.as_object(), path, errors),
+        _ => {}
+    };
     for (name, inner) in branch.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let declared = doc.get("properties").and_then(|p| p.get(name)).or_else(|| doc.get("additionalProperties"));
-        let here = path.child("properties").key(name);
-        match (declared.and_then(Value::as_object), inner.as_object()) {
-            (Some(declared), Some(inner)) => check_declared(inner, declared, &here, path_of(declared), errors),
-            (None, _) if declared.is_none() && !free => {
-                errors.push(FieldError::required(&here, format!("because it is defined in {here}")));
-            }
-            _ => {}
-        }
+        let there = doc.and_then(|d| d.get("properties")?.get(name));
+        need(there, &path.child("properties").key(name), &at.child("properties").key(name), inner);
     }
-    if let (Some(inner), Some(declared)) =
-        (branch.get("items").and_then(Value::as_object), doc.get("items").and_then(Value::as_object))
-    {
-        check_declared(inner, declared, &path.child("items"), path_of(declared), errors);
+    if let Some(inner) = branch.get("items").filter(|i| i.is_object()) {
+        need(doc.and_then(|d| d.get("items")), &path.child("items"), &at.child("items"), inner);
     }
-    for ((inner, _), path) in branches(branch, path, Typed::None) {
-        check_declared(inner, doc, &path, free, errors);
+    for ((inner, _), at) in branches(branch, at, Typed::None) {
+        declared(inner, &at, doc, path, errors);
     }
 }

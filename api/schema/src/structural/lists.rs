@@ -1,6 +1,6 @@
 //! Lists that are sets or maps (rows X7, A10).
 
-use super::{Doc, flag, text};
+use super::{Doc, flag, text, wrong_type};
 use otternauts_meta::{ErrorList, FieldError, Path};
 use serde_json::Value;
 
@@ -10,10 +10,7 @@ pub(super) fn check(doc: &Doc, path: &Path, errors: &mut ErrorList) {
     let keys: Vec<&Value> =
         doc.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().collect();
     if let Some(kind) = kind {
-        if text(doc, "type") != Some("array") {
-            let why = "must be array if x-kubernetes-list-type is specified";
-            errors.push(FieldError::invalid(&path.child("type"), text(doc, "type").unwrap_or_default(), why));
-        }
+        wrong_type(doc, "array", "x-kubernetes-list-type", path, errors);
         if !["atomic", "set", "map"].contains(&kind) {
             errors.push(FieldError::not_supported(&here, kind, &["atomic", "set", "map"]));
         }
@@ -35,6 +32,9 @@ pub(super) fn check(doc: &Doc, path: &Path, errors: &mut ErrorList) {
 
 fn check_map(doc: &Doc, items: Option<&Doc>, keys: &[&Value], path: &Path, errors: &mut ErrorList) {
     let here = path.child("x-kubernetes-list-map-keys");
+    if keys.is_empty() {
+        errors.push(FieldError::required(&here, "must not be empty if x-kubernetes-list-type is map"));
+    }
     let Some(items) = items else {
         errors.push(FieldError::required(&path.child("items"), "must have a schema if x-kubernetes-list-type is map"));
         return;
@@ -49,9 +49,6 @@ fn check_map(doc: &Doc, items: Option<&Doc>, keys: &[&Value], path: &Path, error
             &at.child("nullable"),
             "cannot be nullable when x-kubernetes-list-type is map",
         ));
-    }
-    if keys.is_empty() {
-        errors.push(FieldError::required(&here, "must not be empty if x-kubernetes-list-type is map"));
     }
     let all = || doc.get("x-kubernetes-list-map-keys").cloned().unwrap_or_default();
     if keys.iter().enumerate().any(|(i, k)| keys[..i].contains(k)) {

@@ -55,7 +55,14 @@ fn duplicates(schema: &Schema, list: &[Value], path: &Path, errors: &mut ErrorLi
     let mut seen = HashSet::new();
     let mut reported = HashSet::new();
     for (i, item) in list.iter().enumerate() {
-        let Some(id) = identity(item) else { continue };
+        if item.is_null() && schema.list_type != ListType::Set {
+            continue;
+        }
+        let Some(id) = identity(item) else {
+            let why = "must be an object for an array of list-type map";
+            errors.push(FieldError::invalid(&path.index(i), item.clone(), why));
+            return;
+        };
         let text = id.to_string();
         if !seen.insert(text.clone()) && reported.insert(text) {
             errors.push(FieldError::duplicate(&path.index(i), id));

@@ -56,7 +56,7 @@ pub(super) fn check_number(schema: &Schema, n: &Number, path: &Path, errors: &mu
     let mut complain = |text: String| errors.push(FieldError::invalid(path, Value::Number(n.clone()), text));
     if let Some(by) = rules.multiple_of
         && by > 0.0
-        && (float / by).fract() != 0.0
+        && !is_multiple(n, float, by)
     {
         complain(format!("{at} in body should be a multiple of {by}"));
     }
@@ -73,6 +73,14 @@ pub(super) fn check_number(schema: &Schema, n: &Number, path: &Path, errors: &mu
             false if float < min => complain(format!("{at} in body should be greater than or equal to {min}")),
             _ => {}
         }
+    }
+}
+
+/// Whole numbers are divided as such: floats of their size have gaps.
+fn is_multiple(n: &Number, float: f64, by: f64) -> bool {
+    match n.as_i64() {
+        Some(whole) if by.fract() == 0.0 && by < 9e15 => whole % (by as i64) == 0,
+        _ => (float / by).fract() == 0.0,
     }
 }
 

@@ -223,3 +223,27 @@ fn a_value_that_hides_cel_rules_says_so() {
     assert_eq!(errors.len(), 2);
     assert!(errors[1].to_string().starts_with("<nil>: Invalid value: null: some validation rules were not checked"));
 }
+
+/// Specs, what kube-apiserver 1.36 said of them, and what it made of the good ones.
+#[test]
+fn answers_of_the_reference_are_ours() {
+    let all: Value = serde_json::from_str(include_str!("answers.json")).expect("JSON of this crate");
+    let schema = Schema::parse(&all["schema"]).expect("structural");
+    let cases = all["answers"].as_array().expect("a list");
+    assert!(cases.len() > 100);
+    for case in cases {
+        let mut value = json!({"apiVersion": "a", "kind": "b", "metadata": {"name": "a"}, "spec": case[0]});
+        crate::normalize_numbers(&mut value);
+        let _unknown = crate::prune(&schema, &mut value);
+        crate::drop_nulls(&schema, &mut value);
+        crate::apply_defaults(&schema, &mut value);
+        let mut errors = validate(&schema, &value, None, &Path::root());
+        errors.extend(validate_lists(&schema, &value, None, &Path::root()));
+        let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        texts.sort();
+        assert_eq!(json!(texts), case[1], "{}", case[0]);
+        if texts.is_empty() {
+            assert_eq!(value["spec"], case[2], "{}", case[0]);
+        }
+    }
+}
