@@ -89,6 +89,12 @@ impl Facts {
         self.namespaces.read().get(name).cloned()
     }
 
+    /// Those that are not on their way out.
+    pub fn active_namespaces(&self) -> Vec<String> {
+        let namespaces = self.namespaces.read();
+        namespaces.iter().filter(|(_, facts)| !facts.terminating).map(|(name, _)| name.clone()).collect()
+    }
+
     pub fn cluster(&self, name: &str) -> Option<ClusterPolicy> {
         self.clusters.read().get(name).cloned()
     }

@@ -11,7 +11,7 @@ use otternauts_meta::{Object, Status};
 use otternauts_schema::Definition;
 use otternauts_store::{Key, List, Op, Precondition, Range, Record, Write};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -55,27 +55,38 @@ fn holds_content(namespace: &Object) -> bool {
     finalizers.is_some_and(|list| list.iter().any(|f| f == "kubernetes"))
 }
 
-/// Row B7, for accounts that are deleted later.
+/// Row B7, for accounts that are deleted: later, or while nobody looked.
 pub(super) async fn keep_accounts(registry: Registry) {
     let range = Range { resource: "serviceaccounts".into(), namespace: None, name: Some("default".into()) };
     let mut follower = Follower::new(registry.store(), range);
     while let Some(seen) = follower.next().await {
+        let mut missing: BTreeSet<String> = BTreeSet::new();
         for one in seen {
-            let Seen::Gone(record) = one else { continue };
-            if registry.facts().namespace(&record.key.namespace).is_none_or(|n| n.terminating) {
-                continue;
-            }
-            let definitions = registry.definitions();
-            let Some(definition) = definitions.resource("", "serviceaccounts") else { continue };
-            let target = Target { name: None, ..Target::object(definition, &record.key.namespace, "") };
-            let object = as_object(json!({"metadata": {"name": "default"}}));
-            let body = crate::Body { object, duplicates: Vec::new() };
-            if let Err(status) = registry.create(&system(), &target, body, &crate::WriteOptions::default()).await
-                && status.code != 409
-            {
-                tracing::warn!(namespace = %record.key.namespace, %status, "a default ServiceAccount cannot be made");
+            match one {
+                Seen::Start => missing.extend(registry.facts().active_namespaces()),
+                Seen::Object(record) => drop(missing.remove(&*record.key.namespace)),
+                Seen::Gone(record) => drop(missing.insert(record.key.namespace.to_string())),
             }
         }
+        for namespace in missing {
+            if registry.facts().namespace(&namespace).is_some_and(|found| !found.terminating) {
+                make_account(&registry, &namespace).await;
+            }
+        }
+    }
+}
+
+async fn make_account(registry: &Registry, namespace: &str) {
+    let definitions = registry.definitions();
+    let Some(definition) = definitions.resource("", "serviceaccounts") else { return };
+    let target = Target::object(definition, namespace, "");
+    let object = as_object(json!({"metadata": {"name": "default"}}));
+    let body = crate::Body { object, duplicates: Vec::new() };
+    let made = registry.create(&system(), &target, body, &crate::WriteOptions::default()).await;
+    if let Err(status) = made
+        && status.code != 409
+    {
+        tracing::warn!(namespace, %status, "a default ServiceAccount cannot be made");
     }
 }
 
