@@ -30,8 +30,8 @@ impl Values {
         std::str::from_utf8(self.bytes(name)?).ok()
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.expose().as_slice()))
     }
 
     pub fn is_empty(&self) -> bool {

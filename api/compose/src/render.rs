@@ -33,6 +33,8 @@ pub struct Identity {
 /// What goes to the Swarm. It holds environment values: it cannot be printed.
 pub struct Rendered {
     pub stack_name: String,
+    /// The namespace it belongs to.
+    pub namespace: String,
     pub services: Vec<RenderedService>,
     /// Configs and secrets to make before the document is sent; the document names them as external.
     pub inline: Vec<Inline>,
@@ -141,7 +143,8 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         ("secrets", secrets),
     ];
     let version = version(project);
-    Ok(Rendered { stack_name, services, inline, external, bodies, version, labelled: rendered, shared })
+    let namespace = who.namespace.clone();
+    Ok(Rendered { stack_name, namespace, services, inline, external, bodies, version, labelled: rendered, shared })
 }
 
 /// Almost all we render is 3.8. `pids` came with 3.9, `start_interval` with 3.12 (Docker 25).

@@ -1,1 +1,119 @@
-//! See README.md.
+//! From a Stack to what runs on the Swarm. See README.md.
+
+mod cleanup;
+mod context;
+pub mod converge;
+pub mod decide;
+mod error;
+mod history;
+mod inputs;
+pub mod logs;
+pub mod observed;
+pub mod plan;
+mod reconcile;
+mod rollout;
+mod status;
+mod swarm;
+
+pub use error::{Error, Result};
+
+use context::Context;
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use otternauts_fleet::Fleet;
+use otternauts_types::{Cluster, Deployment, RegistryCredential, Server, Stack};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Stacks reconciled at once: each may hold a channel of a manager's connection.
+const CONCURRENCY: u16 = 8;
+
+/// Runs the controller until `shutdown` resolves. Reconciles under way are finished; none is needed for correctness.
+pub async fn run(
+    client: Client,
+    fleet: Fleet,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) -> Result<()> {
+    let reporter = Reporter { controller: "otternauts-deploy".into(), instance: None };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let context = Arc::new(Context::new(client.clone(), fleet, recorder));
+    let any = watcher::Config::default;
+    let stacks = Controller::new(Api::<Stack>::all(client.clone()), any());
+    let store = stacks.store();
+    let (secrets, maps, names) = (store.clone(), store.clone(), store.clone());
+    let (credentials, servers, clusters) = (store.clone(), store.clone(), store);
+    let results = stacks
+        .owns(Api::<Deployment>::all(client.clone()), any())
+        .watches(Api::<Secret>::all(client.clone()), any(), move |s: Secret| {
+            matching(&secrets, s.namespace(), |stack| uses_secret(stack, &s.name_any()))
+        })
+        .watches(Api::<ConfigMap>::all(client.clone()), any(), move |m: ConfigMap| {
+            matching(&maps, m.namespace(), |stack| uses_config_map(stack, &m.name_any()))
+        })
+        .watches(Api::<RegistryCredential>::all(client.clone()), any(), move |c: RegistryCredential| {
+            matching(&credentials, c.namespace(), |s| {
+                s.spec.registry_credential_refs.iter().any(|r| r.name == c.name_any())
+            })
+        })
+        .watches(Api::<Namespace>::all(client.clone()), any(), move |n: Namespace| {
+            matching(&names, Some(n.name_any()), |_| true)
+        })
+        .watches(Api::<Server>::all(client.clone()), any(), move |s: Server| {
+            let cluster = s.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str()).to_owned();
+            matching(&servers, None, |stack| inputs::cluster_of(stack) == cluster)
+        })
+        .watches(Api::<Cluster>::all(client), any(), move |c: Cluster| {
+            matching(&clusters, None, |stack| inputs::cluster_of(stack) == c.name_any())
+        })
+        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile::reconcile, retry, context);
+    report(results).await;
+    Ok(())
+}
+
+/// Errors of single reconciles go to the log; the controller goes on.
+async fn report<E: std::fmt::Display>(results: impl Stream<Item = std::result::Result<(ObjectRef<Stack>, Action), E>>) {
+    let mut results = std::pin::pin!(results);
+    while let Some(result) = results.next().await {
+        if let Err(error) = result {
+            tracing::debug!(error = %error, "reconcile ended with an error");
+        }
+    }
+}
+
+/// A conflict is read again at once; what else fails is tried again soon, with the reason in the log.
+fn retry(stack: Arc<Stack>, error: &Error, _: Arc<Context>) -> Action {
+    if let Error::Api { source, .. } = error
+        && error::is_conflict(source)
+    {
+        return Action::requeue(Duration::from_millis(200));
+    }
+    let (name, namespace) = (stack.name_any(), stack.namespace().unwrap_or_default());
+    tracing::warn!(stack = name, namespace, error = error.chain(), "will try again");
+    Action::requeue(Duration::from_secs(5))
+}
+
+/// The Stacks of a namespace (or of all) that something concerns.
+fn matching(
+    store: &Store<Stack>,
+    namespace: Option<String>,
+    concerns: impl Fn(&Stack) -> bool,
+) -> Vec<ObjectRef<Stack>> {
+    let here = |s: &Arc<Stack>| namespace.is_none() || s.namespace() == namespace;
+    store.state().iter().filter(|s| here(s) && concerns(s)).map(|s| ObjectRef::from_obj(s.as_ref())).collect()
+}
+
+fn uses_secret(stack: &Stack, name: &str) -> bool {
+    stack.spec.env.iter().any(|e| e.secret_ref.as_ref().is_some_and(|r| r.name == name))
+}
+
+fn uses_config_map(stack: &Stack, name: &str) -> bool {
+    stack.spec.compose.config_map_ref.as_ref().is_some_and(|r| r.name == name)
+        || stack.spec.env.iter().any(|e| e.config_map_ref.as_ref().is_some_and(|r| r.name == name))
+}

@@ -1,0 +1,182 @@
+//! Our own convergence check: are the tasks of the new spec what runs? Jobs count as done when they have completed.
+
+use crate::observed::{Observed, ObservedService, ObservedTask, TaskState, Update};
+use otternauts_compose::Rendered;
+
+/// Reasons of conditions and Events (design, section 9).
+pub mod reason {
+    pub const CONFIGURATION: &str = "ConfigurationError";
+    pub const IMAGE_PULL: &str = "ImagePullFailed";
+    pub const NO_NODE: &str = "NoMatchingNode";
+    pub const UNHEALTHY: &str = "Unhealthy";
+    pub const TASK_FAILED: &str = "TaskFailed";
+    pub const ROLLED_BACK: &str = "RolledBack";
+    pub const DEADLINE: &str = "ProgressDeadlineExceeded";
+    pub const DEPLOY_FAILED: &str = "DeployFailed";
+    pub const MANAGERS: &str = "ManagersUnreachable";
+}
+
+/// One thing that is wrong. `sentence` is the PRD's, word for word; `detail` is what Docker said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub reason: &'static str,
+    pub sentence: String,
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(reason: &'static str, sentence: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { reason, sentence: sentence.into(), detail: detail.into() }
+    }
+
+    /// Sentence and detail, for a condition.
+    pub fn message(&self) -> String {
+        if self.detail.is_empty() || self.sentence.contains(&self.detail) {
+            return self.sentence.clone();
+        }
+        format!("{} ({})", self.sentence, self.detail)
+    }
+}
+
+/// One service on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceProgress {
+    pub name: String,
+    pub image: String,
+    pub desired: u64,
+    pub running: u64,
+    pub done: bool,
+    pub problem: Option<Problem>,
+    /// The task that failed last, for its exit code and log.
+    pub failed_task: Option<ObservedTask>,
+}
+
+/// Where a rollout stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Converged,
+    Waiting,
+    /// Swarm gave up: it paused the update.
+    Stuck(Problem),
+    /// Swarm went back to the spec before.
+    RolledBack(Problem),
+}
+
+pub fn progress(rendered: &Rendered, observed: &Observed) -> Vec<ServiceProgress> {
+    let one = |wanted: &otternauts_compose::RenderedService| match observed.service(&wanted.name) {
+        Some(service) if is_as_wanted(wanted, service) => service_progress(&wanted.image, service),
+        other => ServiceProgress {
+            name: wanted.name.clone(),
+            image: wanted.image.clone(),
+            desired: other.map_or(0, |s| s.desired),
+            running: 0,
+            done: false,
+            problem: None,
+            failed_task: None,
+        },
+    };
+    rendered.services.iter().map(one).collect()
+}
+
+fn is_as_wanted(wanted: &otternauts_compose::RenderedService, service: &ObservedService) -> bool {
+    service.spec_sha256.as_deref() == Some(wanted.spec_sha256.as_str())
+}
+
+/// Asked only after the command of this rollout has ended: what Swarm said of an earlier update is over by then.
+pub fn outcome(rendered: &Rendered, observed: &Observed, progress: &[ServiceProgress]) -> Outcome {
+    for wanted in &rendered.services {
+        let Some(service) = observed.service(&wanted.name) else { continue };
+        let told = progress.iter().find(|p| p.name == service.name).and_then(|p| p.problem.clone());
+        let name = &service.name;
+        let problem = |reason, text| told.unwrap_or_else(|| Problem::new(reason, text, service.update_message.clone()));
+        match (service.update, is_as_wanted(wanted, service)) {
+            // A rollback brings the old spec back, our label with it.
+            (Update::RolledBack, false) => {
+                return Outcome::RolledBack(problem(
+                    reason::ROLLED_BACK,
+                    format!("Service {name} was rolled back by the swarm"),
+                ));
+            }
+            (Update::Paused, _) => {
+                return Outcome::Stuck(problem(
+                    reason::DEPLOY_FAILED,
+                    format!("The update of service {name} was paused by the swarm"),
+                ));
+            }
+            _ => {}
+        }
+    }
+    if progress.iter().all(|p| p.done) { Outcome::Converged } else { Outcome::Waiting }
+}
+
+fn service_progress(image: &str, service: &ObservedService) -> ServiceProgress {
+    let of_new = |t: &&ObservedTask| t.current && t.wanted;
+    let running = service.tasks.iter().filter(of_new).filter(|t| t.state == TaskState::Running).count() as u64;
+    let old_ones = service.tasks.iter().any(|t| !t.current && t.wanted && t.state == TaskState::Running);
+    let settled = service.update == Update::Settled;
+    let done = if service.job {
+        service.completed >= service.desired
+    } else {
+        settled && !old_ones && running >= service.desired
+    };
+    let failed_task = last_failure(service).cloned();
+    let problem = if done { None } else { problem(image, service, failed_task.as_ref()) };
+    ServiceProgress {
+        name: service.name.clone(),
+        image: image.to_owned(),
+        desired: service.desired,
+        running: if service.job { service.completed } else { running },
+        done,
+        problem,
+        failed_task,
+    }
+}
+
+fn last_failure(service: &ObservedService) -> Option<&ObservedTask> {
+    let failed = |t: &&ObservedTask| t.current && matches!(t.state, TaskState::Failed | TaskState::Rejected);
+    service.tasks.iter().filter(failed).max_by(|a, b| a.timestamp.cmp(&b.timestamp))
+}
+
+fn problem(image: &str, service: &ObservedService, failed: Option<&ObservedTask>) -> Option<Problem> {
+    let waiting = service.tasks.iter().find(|t| t.current && t.wanted && t.state == TaskState::Pending);
+    if let Some(task) = waiting
+        && task.error.contains("no suitable node")
+    {
+        let sentence = format!("Service {} cannot start: no nodes match constraints", service.name);
+        let detail = match service.constraints.is_empty() {
+            true => task.error.clone(),
+            false => format!("constraints: {}; {}", service.constraints.join(", "), task.error),
+        };
+        return Some(Problem::new(reason::NO_NODE, sentence, detail));
+    }
+    let task = failed?;
+    let error = task.error.trim();
+    if is_pull_error(error) {
+        return Some(Problem::new(reason::IMAGE_PULL, pull_sentence(image, error), error));
+    }
+    if error.contains("unhealthy") {
+        return Some(Problem::new(reason::UNHEALTHY, format!("Service {} is unhealthy", service.name), error));
+    }
+    Some(Problem::new(reason::TASK_FAILED, format!("Service {} failed: {error}", service.name), error))
+}
+
+/// OT-F10, with the registry's own words where we have them.
+pub fn pull_sentence(image: &str, error: &str) -> String {
+    format!("Failed to pull image {image}: {error}")
+}
+
+fn is_pull_error(error: &str) -> bool {
+    const SIGNS: [&str; 7] = [
+        "No such image",
+        "pull access denied",
+        "manifest unknown",
+        "manifest for ",
+        "unauthorized",
+        "failed to resolve reference",
+        "repository does not exist",
+    ];
+    SIGNS.iter().any(|sign| error.contains(sign)) || (error.contains("pull") && error.contains("denied"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+use super::*;
+use otternauts_types::DeploymentStatus;
+
+fn stack(policy: DeployPolicy) -> Stack {
+    let mut stack = Stack::new("shop", otternauts_types::StackSpec::default());
+    stack.spec.deploy_policy = policy;
+    stack
+}
+
+fn deployment(version: i64, sha: &str, phase: DeploymentPhase, trigger: Trigger) -> Deployment {
+    let snapshot = Some(Snapshot { spec_sha256: sha.into(), ..Snapshot::default() });
+    let stack_ref = LocalRef { name: "shop".into() };
+    let rollback_to = (trigger == Trigger::Rollback).then_some(1);
+    let spec = DeploymentSpec { stack_ref, version: Some(version), trigger, rollback_to, snapshot };
+    let mut d = Deployment::new(&format!("shop-{version}"), spec);
+    d.status = Some(DeploymentStatus { phase, ..DeploymentStatus::default() });
+    d
+}
+
+use DeploymentPhase::{Failed, Running, Succeeded, Superseded};
+
+#[test]
+fn a_new_version_is_made_only_when_the_stack_asks_for_something_new() {
+    let automatic = stack(DeployPolicy::Automatic);
+    let check = |list: Vec<Deployment>, sha: &str, stopped: bool, expected: bool| {
+        assert_eq!(History(list).needs_new(&automatic, sha, stopped), expected, "{sha} {stopped}");
+    };
+    check(vec![], "a", false, true);
+    check(vec![deployment(1, "a", Succeeded, Trigger::Automatic)], "a", false, false);
+    check(vec![deployment(1, "a", Succeeded, Trigger::Automatic)], "b", false, true);
+    check(vec![deployment(1, "a", Failed, Trigger::Automatic)], "a", false, false);
+    check(vec![deployment(1, "a", Superseded, Trigger::Automatic)], "a", true, true);
+    check(vec![deployment(1, "a", Running, Trigger::Automatic)], "a", true, false);
+    assert!(!History(vec![]).needs_new(&stack(DeployPolicy::Manual), "a", false));
+}
+
+#[test]
+fn a_rollback_stays_until_the_stack_asks_for_something_else() {
+    let history = || {
+        History(vec![
+            deployment(1, "a", Superseded, Trigger::Automatic),
+            deployment(2, "b", Superseded, Trigger::Automatic),
+            deployment(3, "a", Succeeded, Trigger::Rollback),
+        ])
+    };
+    let automatic = stack(DeployPolicy::Automatic);
+    assert!(!history().needs_new(&automatic, "b", false));
+    assert!(history().needs_new(&automatic, "c", false));
+    assert_eq!(history().current().and_then(|d| d.spec.version), Some(3));
+}
+
+#[test]
+fn versions_only_grow_and_old_ones_go_first() {
+    let mut stack = stack(DeployPolicy::Automatic);
+    let list = (1..=5).map(|v| deployment(v, "a", if v == 5 { Running } else { Superseded }, Trigger::Automatic));
+    let history = History(list.collect());
+    assert_eq!(history.next_version(&stack), 6);
+    let names: Vec<String> = history.surplus(2).into_iter().map(|d| d.name_any()).collect();
+    assert_eq!(names, ["shop-1", "shop-2"]);
+    assert!(history.surplus(0).iter().all(|d| d.name_any() != "shop-5"));
+    stack.status = Some(otternauts_types::StackStatus { current_version: Some(9), ..Default::default() });
+    assert_eq!(history.next_version(&stack), 10);
+}

@@ -1,0 +1,305 @@
+//! One Deployment on its way: observe, decide, record, act, and look again. After a crash at any point the same code goes
+//! on from what the Swarm shows; a step that was `Started` is observed, never blindly repeated (R15).
+
+use crate::context::Context;
+use crate::converge::{self, Outcome, Problem, ServiceProgress, reason};
+use crate::error::{Error, Result};
+use crate::history::{self, phase};
+use crate::inputs::{self, Checked};
+use crate::observed::Observed;
+use crate::status::{finish, step, step_state};
+use crate::swarm::{Swarm, stack_name};
+use crate::{decide, status};
+use kube::{Api, ResourceExt as _};
+use otternauts_fleet::StackName;
+use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState};
+use otternauts_types::stack::{ServiceStatus, TaskFailure};
+use otternauts_types::{Deployment, Stack};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long all tasks must be seen running before a rollout counts as done: a container that starts and falls over is not.
+const SETTLED: Duration = Duration::from_secs(3);
+/// How often a rollout in progress is looked at. Nothing is looked at when none is.
+const RECHECK: Duration = Duration::from_millis(700);
+/// How often a failed rollout is looked at: a registry or a node may come back.
+const RECHECK_FAILED: Duration = Duration::from_secs(30);
+
+/// What is known about a Deployment after one look.
+pub struct Standing {
+    pub phase: DeploymentPhase,
+    pub problem: Option<Problem>,
+    pub services: Option<Vec<ServiceStatus>>,
+    pub domains: Option<Vec<String>>,
+    pub available: bool,
+    pub drift: Option<String>,
+    pub recheck: Option<Duration>,
+}
+
+impl Standing {
+    fn new(phase: DeploymentPhase) -> Self {
+        Self { phase, problem: None, services: None, domains: None, available: false, drift: None, recheck: None }
+    }
+}
+
+/// One look at a Deployment, and the next step of it.
+pub async fn advance(ctx: &Context, stack: &Stack, deployment: &Deployment) -> Result<Standing> {
+    let Some(snapshot) = &deployment.spec.snapshot else {
+        return Err(Error::Broken(format!("Deployment {} has no snapshot", deployment.name_any())));
+    };
+    let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &stack.namespace().unwrap_or_default());
+    let old = deployment.status.clone().unwrap_or_default();
+    let mut rollout = Rollout { ctx, stack, deployment, snapshot, api, status: old.clone(), written: old };
+    rollout.status.observed_generation = deployment.metadata.generation;
+    let result = rollout.look().await;
+    if let Err(error) = &result {
+        rollout.status.last_error = Some(error.chain());
+    }
+    rollout.record().await?;
+    result
+}
+
+struct Rollout<'a> {
+    ctx: &'a Context,
+    stack: &'a Stack,
+    deployment: &'a Deployment,
+    snapshot: &'a Snapshot,
+    api: Api<Deployment>,
+    status: DeploymentStatus,
+    /// As the API has it.
+    written: DeploymentStatus,
+}
+
+impl Rollout<'_> {
+    /// Writes the status if it differs. What was acted upon must have been recorded before.
+    async fn record(&mut self) -> Result<()> {
+        if status::write(&self.api, &self.deployment.name_any(), &self.written, &self.status).await? {
+            self.written = self.status.clone();
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> String {
+        self.ctx.now()
+    }
+
+    fn step(&mut self, name: &str, state: StepState, message: Option<String>) {
+        let now = self.now();
+        step(&mut self.status, name, state, message, &now);
+    }
+
+    async fn look(&mut self) -> Result<Standing> {
+        let checked = match self.check().await? {
+            Ok(checked) => checked,
+            Err(problem) => return Ok(self.fail(DeploymentPhase::Failed, problem, None)),
+        };
+        let name = stack_name(&checked.rendered.stack_name)?;
+        let cluster = inputs::cluster_of(self.stack);
+        let swarm = Swarm::of(&self.ctx.client, &self.ctx.fleet, cluster).await?;
+        let mut standing = match phase(self.deployment) {
+            DeploymentPhase::Pending | DeploymentPhase::Running if !self.sent() => {
+                self.deploy(&swarm, &name, &checked).await?
+            }
+            DeploymentPhase::Pending | DeploymentPhase::Running | DeploymentPhase::Failed => {
+                self.converge(&swarm, &name, &checked).await?
+            }
+            ended => self.watch(&swarm, &name, &checked, ended).await?,
+        };
+        standing.domains = Some(checked.domains);
+        Ok(standing)
+    }
+
+    /// Whether the command of this rollout has ended: from then on only convergence is looked at.
+    fn sent(&self) -> bool {
+        step_state(&self.status, "deploy") == StepState::Done
+    }
+
+    async fn check(&mut self) -> Result<std::result::Result<Checked, Problem>> {
+        let namespace = self.stack.namespace().unwrap_or_default();
+        let policy = match inputs::policy(&self.ctx.client, &namespace, inputs::cluster_of(self.stack)).await? {
+            Ok(policy) => policy,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let values = history::values_of(&self.ctx.client, &namespace, self.snapshot).await?;
+        let (stack, deployment) = (self.stack.name_any(), self.deployment.name_any());
+        let checked = inputs::check(&self.snapshot.compose, &values, &policy, &namespace, &stack, &deployment);
+        if checked.is_ok() && step_state(&self.status, "render") != StepState::Done {
+            self.step("render", StepState::Started, None);
+            self.step("render", StepState::Done, None);
+        }
+        Ok(checked)
+    }
+
+    /// Observe, plan, record, act. An empty plan runs no command.
+    async fn deploy(&mut self, swarm: &Swarm, name: &StackName, checked: &Checked) -> Result<Standing> {
+        let observed = swarm.observe(name).await?;
+        let plan = decide::plan(&checked.rendered, &observed);
+        self.status.phase = DeploymentPhase::Running;
+        if !plan.is_empty() {
+            let unusable = decide::unusable(&checked.rendered, &observed);
+            if !unusable.is_empty() {
+                let sentence = format!("Configuration error: {}", unusable.join("; "));
+                let problem = Problem::new(reason::CONFIGURATION, sentence, "");
+                return Ok(self.fail(DeploymentPhase::Failed, problem, None));
+            }
+            let namespace = self.stack.namespace().unwrap_or_default();
+            let refs = &self.snapshot.registry_credential_refs;
+            let config = match inputs::registry_config(&self.ctx.client, &namespace, refs).await? {
+                Ok(config) => config,
+                Err(problem) => return Ok(self.fail(DeploymentPhase::Failed, problem, None)),
+            };
+            let text = plan.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            self.step("deploy", StepState::Started, Some(text.clone()));
+            self.record().await?;
+            self.ctx.say(self.stack, false, "Deploying", &format!("{}: {text}", self.deployment.name_any())).await;
+            if let Err(error) = swarm.act(&plan, &checked.rendered, config.as_ref()).await {
+                return self.refused(error);
+            }
+        } else {
+            self.step("deploy", StepState::Started, None);
+        }
+        self.step("deploy", StepState::Done, (plan.is_empty()).then(|| "nothing to change".to_owned()));
+        self.status.last_error = None;
+        self.record().await?;
+        self.converge(swarm, name, checked).await
+    }
+
+    /// The command failed. What cannot be reached now is tried again; what Docker refuses is told, and tried again until the
+    /// deadline: a port may become free, a leader may be elected.
+    fn refused(&mut self, error: Error) -> Result<Standing> {
+        let refusal = match &error {
+            Error::Swarm { source: otternauts_fleet::Error::CommandFailed { stderr, .. }, .. } => {
+                stderr.trim().to_owned()
+            }
+            Error::Swarm { source: otternauts_fleet::Error::Docker { message, .. }, .. } => message.trim().to_owned(),
+            _ => return Err(error),
+        };
+        let problem = Problem::new(reason::DEPLOY_FAILED, format!("Deployment failed: {refusal}"), "");
+        if self.overdue() {
+            return Ok(self.fail(DeploymentPhase::Failed, problem, None));
+        }
+        self.step("deploy", StepState::Started, Some(refusal));
+        self.status.last_error = Some(problem.sentence.clone());
+        let recheck = Some(Duration::from_secs(5));
+        Ok(Standing { problem: Some(problem), recheck, ..Standing::new(DeploymentPhase::Running) })
+    }
+
+    async fn converge(&mut self, swarm: &Swarm, name: &StackName, checked: &Checked) -> Result<Standing> {
+        if step_state(&self.status, "converge") == StepState::Pending {
+            self.step("converge", StepState::Started, None);
+        }
+        let observed = swarm.running(name).await?;
+        let progress = converge::progress(&checked.rendered, &observed);
+        let failures = self.failures(swarm, &progress).await;
+        self.status.services = status::services(&progress, &failures);
+        let key = self.deployment.uid().unwrap_or_default();
+        match converge::outcome(&checked.rendered, &observed, &progress) {
+            Outcome::Converged => {
+                if self.ctx.settled_for(&key) < SETTLED {
+                    return Ok(self.waiting(&progress));
+                }
+                self.succeed(swarm, name, checked).await
+            }
+            outcome => {
+                self.ctx.unsettle(&key);
+                match outcome {
+                    Outcome::RolledBack(problem) => {
+                        Ok(self.fail(DeploymentPhase::RolledBack, problem, Some(&observed)))
+                    }
+                    Outcome::Stuck(problem) => Ok(self.fail(DeploymentPhase::Failed, problem, Some(&observed))),
+                    _ if phase(self.deployment) == DeploymentPhase::Failed || self.overdue() => {
+                        let seconds = self.stack.spec.progress_deadline_seconds;
+                        let late = format!("Deployment did not finish within {seconds} seconds");
+                        let told = progress.iter().find_map(|p| p.problem.clone());
+                        let problem = told.unwrap_or_else(|| Problem::new(reason::DEADLINE, late, ""));
+                        Ok(self.fail(DeploymentPhase::Failed, problem, Some(&observed)))
+                    }
+                    _ => Ok(self.waiting(&progress)),
+                }
+            }
+        }
+    }
+
+    fn waiting(&mut self, progress: &[ServiceProgress]) -> Standing {
+        let problem = progress.iter().find_map(|p| p.problem.clone());
+        self.status.last_error = problem.as_ref().map(|p| p.sentence.clone());
+        Standing {
+            problem,
+            services: Some(self.status.services.clone()),
+            recheck: Some(RECHECK),
+            ..Standing::new(DeploymentPhase::Running)
+        }
+    }
+
+    async fn succeed(&mut self, swarm: &Swarm, name: &StackName, checked: &Checked) -> Result<Standing> {
+        let observed = swarm.observe(name).await?;
+        swarm.act(&decide::garbage(&checked.rendered, &observed), &checked.rendered, None).await?;
+        self.ctx.unsettle(&self.deployment.uid().unwrap_or_default());
+        self.step("converge", StepState::Done, None);
+        let now = self.now();
+        finish(&mut self.status, DeploymentPhase::Succeeded, None, &now);
+        let services = Some(self.status.services.clone());
+        Ok(Standing { services, available: true, ..Standing::new(DeploymentPhase::Succeeded) })
+    }
+
+    fn fail(&mut self, phase: DeploymentPhase, problem: Problem, observed: Option<&Observed>) -> Standing {
+        let at = if self.sent() { "converge" } else { "deploy" };
+        self.step(at, StepState::Failed, Some(problem.message()));
+        let now = self.now();
+        finish(&mut self.status, phase, Some(&problem), &now);
+        // What Swarm may still bring to an end is looked at again; what a person has to mend is not.
+        let may_pass = phase == DeploymentPhase::Failed && observed.is_some();
+        let recheck = may_pass.then_some(RECHECK_FAILED);
+        let services = observed.map(|_| self.status.services.clone());
+        Standing { problem: Some(problem), services, recheck, ..Standing::new(phase) }
+    }
+
+    /// An ended rollout: how its services do now, and whether somebody else was here.
+    async fn watch(
+        &mut self,
+        swarm: &Swarm,
+        name: &StackName,
+        checked: &Checked,
+        phase: DeploymentPhase,
+    ) -> Result<Standing> {
+        let observed = swarm.running(name).await?;
+        let progress = converge::progress(&checked.rendered, &observed);
+        let failures = self.failures(swarm, &progress).await;
+        let services = status::services(&progress, &failures);
+        let available = progress.iter().all(|p| p.done);
+        let plan = decide::plan(&checked.rendered, &observed);
+        let changed = plan.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let drift = (phase == DeploymentPhase::Succeeded && !plan.is_empty())
+            .then(|| format!("the swarm was changed outside Otternauts; to undo: {changed}"));
+        let problem = match phase {
+            DeploymentPhase::Succeeded => progress.iter().find_map(|p| p.problem.clone()),
+            _ => self.status.last_error.clone().map(|text| Problem::new(reason::ROLLED_BACK, text, "")),
+        };
+        Ok(Standing { problem, services: Some(services), available, drift, ..Standing::new(phase) })
+    }
+
+    /// Exit code and log of each service's last failed task, asked for once per task.
+    async fn failures(&self, swarm: &Swarm, progress: &[ServiceProgress]) -> BTreeMap<String, TaskFailure> {
+        let mut out = BTreeMap::new();
+        for (service, task) in progress.iter().filter_map(|p| Some((&p.name, p.failed_task.as_ref()?))) {
+            let failure = match self.ctx.autopsy(&task.id) {
+                Some(known) => known,
+                None => {
+                    let failure = swarm.autopsy(task).await;
+                    self.ctx.remember(&task.id, failure.clone());
+                    failure
+                }
+            };
+            out.insert(service.clone(), failure);
+        }
+        out
+    }
+
+    /// Whether the deadline has passed since the command was first sent.
+    fn overdue(&self) -> bool {
+        let started = self.status.steps.iter().find(|s| s.name == "deploy").and_then(|s| s.started_at.as_deref());
+        let Some(started) = started.and_then(|t| t.parse::<jiff::Timestamp>().ok()) else { return false };
+        let limit = i64::from(self.stack.spec.progress_deadline_seconds);
+        jiff::Timestamp::now().as_second() - started.as_second() > limit
+    }
+}
