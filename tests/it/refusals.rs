@@ -96,7 +96,7 @@ fn garbage_on_the_wire_gets_400_and_the_server_lives_on() {
     assert_eq!(post("{"), "400");
     assert_eq!(post("[]"), "400");
     assert_eq!(post(&"[".repeat(100_000)), "400");
-    assert_eq!(post("\u{0}"), "400");
+    assert_eq!(post("\u{1}"), "400");
     let big = otter.data_dir().join("big");
     std::fs::write(&big, vec![b'x'; 4 * 1024 * 1024]).expect("writable");
     assert_eq!(post(&format!("@{}", big.display())), "413");

@@ -17,6 +17,7 @@ fn base64(text: &str) -> String {
         for i in 0..=chunk.len() {
             out.push(char::from(alphabet[(n >> (18 - 6 * i)) as usize & 63]));
         }
+        out.push_str(&"=="[..3 - chunk.len()]);
     }
     out
 }
