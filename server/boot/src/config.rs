@@ -141,6 +141,10 @@ impl Controller {
 pub struct Controllers(pub Vec<Controller>);
 
 impl Controllers {
+    pub fn has(&self, controller: Controller) -> bool {
+        self.0.contains(&controller)
+    }
+
     /// `all` (also an empty list), `none`, or names.
     pub fn parse(words: &[String]) -> anyhow::Result<Self> {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {

@@ -4,16 +4,18 @@ use crate::config::{Controller, Controllers};
 use crate::inside;
 use crate::shutdown::Signals;
 use anyhow::Context as _;
+use otternauts_fleet::Fleet;
 use otternauts_http::Api;
 use otternauts_telemetry::{LogFormat, Metrics};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long a controller may take to end its step once we stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// A controller that fails is started again, after a while that doubles up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Run the controllers apart from the API server, with a kubeconfig
 #[derive(Clone, Debug, clap::Args)]
@@ -42,11 +44,19 @@ impl ControllersArgs {
 pub struct Running(TaskTracker);
 
 /// Starts them in this process, each under its own name. They end when `stop` does.
-pub fn spawn(which: &Controllers, api: &Api, _metrics: &Arc<Metrics>, stop: &CancellationToken) -> Running {
+pub fn spawn(which: &Controllers, api: &Api, fleet: &Fleet, stop: &CancellationToken) -> Running {
+    start(which, |controller| inside::client(api.clone(), controller), fleet, stop)
+}
+
+fn start(
+    which: &Controllers,
+    client: impl Fn(Controller) -> kube::Client,
+    fleet: &Fleet,
+    stop: &CancellationToken,
+) -> Running {
     let tasks = TaskTracker::new();
     for controller in &which.0 {
-        let client = inside::client(api.clone(), *controller);
-        tasks.spawn(run(*controller, client, stop.clone()));
+        tasks.spawn(keep_running(*controller, client(*controller), fleet.clone(), stop.clone()));
     }
     tasks.close();
     Running(tasks)
@@ -64,6 +74,44 @@ impl Running {
     }
 }
 
+async fn keep_running(controller: Controller, client: kube::Client, fleet: Fleet, stop: CancellationToken) {
+    let name = controller.name();
+    let mut pause = Duration::from_secs(1);
+    while !stop.is_cancelled() {
+        tracing::info!(controller = name, "a controller starts");
+        let ended = run(controller, client.clone(), fleet.clone(), stop.clone()).await;
+        if stop.is_cancelled() {
+            break;
+        }
+        match ended {
+            Ok(()) => tracing::error!(controller = name, "a controller has ended by itself and is started again"),
+            Err(error) => {
+                tracing::error!(controller = name, error = %format_args!("{error:#}"), "a controller has failed")
+            }
+        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn run(
+    controller: Controller,
+    client: kube::Client,
+    fleet: Fleet,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let shutdown = stop.cancelled_owned();
+    match controller {
+        Controller::Onboarding => {
+            // Its crate is not there yet.
+            tracing::warn!("the onboarding controller is not in this build");
+            shutdown.await;
+        }
+        Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
+    }
+    Ok(())
+}
+
 /// `otter controllers`.
 pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
@@ -72,14 +120,11 @@ pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let version = client.apiserver_version().await.context("cannot reach the API server")?;
     tracing::info!(server = %version.git_version, "controllers start");
     let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    for controller in &which.0 {
-        tasks.spawn(run(*controller, client.clone(), stop.clone()));
-    }
-    tasks.close();
+    let fleet = Fleet::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let running = start(&which, |_| client.clone(), &fleet, &stop);
     signals.watch(stop.clone());
     stop.cancelled().await;
-    Running(tasks).finish().await;
+    running.finish().await;
     Ok(())
 }
 
@@ -91,12 +136,4 @@ async fn kube_config(args: &ControllersArgs) -> anyhow::Result<kube::Config> {
     };
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig")
-}
-
-async fn run(controller: Controller, client: kube::Client, stop: CancellationToken) {
-    let name = controller.name();
-    // Its crate is not there yet.
-    tracing::warn!(controller = name, "this controller is not in this build");
-    drop(client);
-    stop.cancelled().await;
 }

@@ -2,6 +2,7 @@
 //! of each controller's ServiceAccount.
 
 use crate::config::Controller;
+use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Response};
 use hyper::body::{Body, Bytes};
 use otternauts_auth::{Peer, User};
@@ -23,8 +24,14 @@ where
 {
     let user = User::service_account(SYSTEM_NAMESPACE, controller.name(), "");
     let peer = Peer { inside: Some(Arc::new(user)), ..Peer::default() };
+    // Also the field manager of writes that name none (row P12).
+    let agent = match controller {
+        Controller::Onboarding => HeaderValue::from_static("otternauts-onboarding"),
+        Controller::Deploy => HeaderValue::from_static("otternauts-deploy"),
+    };
     let service = api.map_request(move |mut request: Request<kube::client::Body>| {
         request.extensions_mut().insert(peer.clone());
+        request.headers_mut().entry(USER_AGENT).or_insert_with(|| agent.clone());
         request
     });
     kube::Client::new(service, SYSTEM_NAMESPACE)

@@ -9,6 +9,7 @@ mod data_dir;
 mod handler;
 mod inside;
 mod listener;
+mod logs;
 mod metrics;
 mod pki;
 mod process;

@@ -3,18 +3,20 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::Config;
+use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
 use crate::handler::ApiHandler;
 use crate::listener::Listener;
+use crate::logs::StackLogs;
 use crate::metrics::{StoreObserver, read_store};
 use crate::pki::{self, Pki};
 use crate::shutdown::Signals;
-use crate::{accounts, clock, controllers, seal, tls};
+use crate::{accounts, clock, controllers, inside, seal, tls};
 use anyhow::Context as _;
 use otternauts_auth::audit::AuditLog;
 use otternauts_auth::{Authenticator, Authorizer};
-use otternauts_http::{Api, ApiParts, HealthCheck, VersionInfo};
+use otternauts_fleet::Fleet;
+use otternauts_http::{Api, ApiParts, HealthCheck, LogSource, VersionInfo};
 use otternauts_meta::Secret;
 use otternauts_registry::Registry;
 use otternauts_store::{SqliteOptions, Store};
@@ -73,14 +75,20 @@ impl Server {
         parts.audit = Some(Arc::clone(&audit));
         parts.health.push(database_check(&data));
         host.clone_into(&mut parts.advertise);
+        let fleet = Fleet::new(Arc::clone(&metrics));
+        let logs = config.controllers.has(Controller::Deploy).then(|| Arc::new(StackLogs::new(fleet.clone())));
+        parts.logs = logs.clone().map(|logs| logs as Arc<dyn LogSource>);
         let api = Api::new(parts);
+        if let Some(logs) = logs {
+            logs.connect(inside::client(api.clone(), Controller::Deploy));
+        }
         pki.write_admin_kubeconfig(&data, &format!("https://{host}"))?;
         let tls = tls::server_config(&pki)?;
 
         let stop = CancellationToken::new();
         let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
-        let controllers = controllers::spawn(&config.controllers, &api, &metrics, &stop);
+        let controllers = controllers::spawn(&config.controllers, &api, &fleet, &stop);
         Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit })
     }
 
