@@ -151,6 +151,12 @@ pub fn refusal(builtin: bool) -> Status {
     }
 }
 
+/// The 406 of a watch.
+pub fn watch_refusal() -> Status {
+    const TYPES: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+    Status::not_acceptable(format!("only the following media types are accepted: {TYPES}"))
+}
+
 /// The media type of an answer.
 pub fn content_type(format: Format) -> &'static str {
     match format {

@@ -116,6 +116,19 @@ impl Answer {
         Ok(answer)
     }
 
+    /// Errors, too, come as YAML to who accepts nothing else.
+    #[must_use]
+    pub fn error_in(self, format: Format) -> Self {
+        match (format, &self.body) {
+            (Format::Yaml, Body::Full(Some(bytes))) if !self.reason.is_empty() => match to_yaml(bytes) {
+                Ok(yaml) => Self { body: Body::from(Bytes::from(yaml)), pretty: Pretty::Never, ..self }
+                    .with_header(header::CONTENT_TYPE, content_type(Format::Yaml)),
+                Err(_) => self,
+            },
+            _ => self,
+        }
+    }
+
     /// A value in the format asked for.
     pub fn value(code: u16, accepted: Accepted, value: &Value) -> Result<Self, Status> {
         Self::negotiated(code, accepted, encode(value).into())
@@ -255,7 +268,7 @@ pub fn escape(bytes: Vec<u8>) -> Vec<u8> {
 
 fn to_yaml(bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let value: Value = serde_json::from_slice(bytes).map_err(|_| Status::internal("the answer is no JSON"))?;
-    crate::body::yaml::encode(&value).map_err(|_| Status::internal("the answer cannot be written as YAML"))
+    crate::body::yaml::encode(value).map_err(|_| Status::internal("the answer cannot be written as YAML"))
 }
 
 /// Indents JSON by two spaces without reading the values.

@@ -1,5 +1,6 @@
 //! The service: every request passes here, in this order: who, for whom, room for it, may they, what, answer (section 1.18).
 
+use crate::accept::{Format, Offer, negotiate};
 use crate::answer::{Answer, Body, BodyError, Finish, finish};
 use crate::body::{Cut, Incoming};
 use crate::call::{Call, now};
@@ -307,7 +308,9 @@ impl Exchange {
             headers: parts.headers,
             caller: Arc::clone(&caller),
         };
-        outcome.answer = self.run_handler(&call, found.as_ref(), body, permit, limit).await;
+        let answer = self.run_handler(&call, found.as_ref(), body, permit, limit).await;
+        let format = negotiate(call.header(header::ACCEPT), Offer::PLAIN).map_or(Format::Json, |a| a.format);
+        outcome.answer = answer.error_in(format);
         outcome.served = found;
         outcome.warnings = std::mem::take(&mut *caller.warnings.lock());
     }

@@ -88,13 +88,14 @@ pub fn object(bytes: &Bytes, content_type: Option<&str>, kind: &str, protobuf: b
             (decoded.value, decoded.duplicates.into_iter().map(worded).collect())
         }
     };
+    // A bare `null` is an object that says nothing.
+    let value = if value.is_null() { Value::Object(serde_json::Map::new()) } else { value };
     let object = Object::from_value(value).map_err(|other| {
         let found = match other {
             Value::Array(_) => "array",
             Value::String(_) => "string",
             Value::Number(_) => "number",
-            Value::Bool(_) => "bool",
-            _ => "null",
+            _ => "bool",
         };
         let why = format!("couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}");
         unreadable(bytes, kind, &why)
@@ -116,7 +117,15 @@ pub fn options(bytes: &Bytes, content_type: Option<&str>, kind: &str) -> Result<
     if bytes.is_empty() {
         return Ok(None);
     }
-    object(bytes, content_type, kind, true).map(|body| Some(body.object.into_value()))
+    let body = object(bytes, content_type, kind, true).map_err(|mut status| {
+        // Upstream quotes the body only where a kind was wanted.
+        let bare =
+            status.message.strip_prefix(&format!("the object provided is unrecognized (must be of type {kind}): "));
+        let bare = bare.and_then(|m| m.strip_suffix(&format!(" ({})", summary(bytes)))).map(str::to_owned);
+        status.message = bare.unwrap_or(status.message);
+        status
+    })?;
+    Ok(Some(body.object.into_value()))
 }
 
 fn from_protobuf(bytes: &[u8]) -> Result<Value, Status> {

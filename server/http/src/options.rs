@@ -203,7 +203,9 @@ pub fn delete(query: &Query, body: Option<&Value>) -> Result<DeleteOptions, Stat
 fn delete_from_body(body: &Value) -> Result<DeleteOptions, Status> {
     let kind = body.get("kind").and_then(Value::as_str).unwrap_or_default();
     if !body.is_object() || !(kind.is_empty() || kind == "DeleteOptions") {
-        return Err(Status::bad_request(format!("expected an options object of kind DeleteOptions, got {kind:?}")));
+        let version =
+            body.get("apiVersion").and_then(Value::as_str).filter(|v| !v.is_empty()).unwrap_or("meta.k8s.io/v1");
+        return Err(Status::bad_request(format!("no kind {kind:?} is registered for version {version:?}")));
     }
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let precondition = |key: &str| text(body.get("preconditions").and_then(|p| p.get(key)));

@@ -30,9 +30,10 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Value, serde_
     Ok(value)
 }
 
-/// A value as YAML, for clients that accept nothing else (row N8).
-pub fn encode(value: &Value) -> Result<Vec<u8>, String> {
-    serde_saphyr::to_string(value).map(String::into_bytes).map_err(|e| e.to_string())
+/// A value as YAML with its keys sorted, for clients that accept nothing else (row N8).
+pub fn encode(mut value: Value) -> Result<Vec<u8>, String> {
+    value.sort_all_objects();
+    serde_saphyr::to_string(&value).map(String::into_bytes).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! WATCH: options first, as plain errors (row W12); then the stream.
 
 use super::Held;
-use crate::accept::Offer;
+use crate::accept::{Offer, negotiate, watch_refusal};
 use crate::answer::Answer;
 use crate::call::{Call, now};
 use crate::stream::{self, Lines};
@@ -16,7 +16,8 @@ fn default_timeout() -> Duration {
 }
 
 pub async fn run(call: &Call, target: &Target, permit: Option<Held>) -> Result<Answer, Status> {
-    let accepted = call.accept(Offer::WATCH, target.definition.is_builtin())?;
+    let header = call.header(http::header::ACCEPT);
+    let accepted = negotiate(header, Offer::WATCH).ok_or_else(watch_refusal)?;
     let include = call.include(accepted)?;
     let (mut options, timeout) = crate::options::watch(&call.query)?;
     let mut target = target.clone();
