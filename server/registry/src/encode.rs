@@ -187,7 +187,7 @@ fn list_of(out: &mut Vec<u8>, list: &Value, declared: &[&str]) {
             Some(map) => {
                 let keys: Vec<&str> = map.keys().map(String::as_str).collect();
                 write_map(out, map, declared_first(&keys, declared.iter().copied()), |out, _, value| {
-                    write_sorted(out, value)
+                    write_sorted(out, value);
                 });
             }
             None => write_sorted(out, item),

@@ -10,6 +10,7 @@ mod rbac;
 mod secret;
 mod service_account;
 mod stack;
+mod typed;
 
 pub(crate) use event::STORED_AS as EVENTS;
 
@@ -69,6 +70,11 @@ pub(crate) trait Kind: Send + Sync {
     /// Unknown fields that the schema of the kind cannot know of: taken out and named.
     fn prune(&self, _object: &mut Object) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Values that Go's types would read in their own way, or not at all; the error follows `cannot be handled as a KIND: `.
+    fn read(&self, _object: &mut Object) -> Result<(), String> {
+        Ok(())
     }
 
     /// What the server sets on a new object, after the request's own content is known to be well formed.

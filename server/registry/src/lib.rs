@@ -3,6 +3,9 @@
 //! One path serves built-in and user-defined kinds: read, patch, default, prune, admit, validate, own, commit. It knows nothing of
 //! HTTP: it takes parsed targets and options and answers bytes, events or a [`otternauts_meta::Status`].
 
+// Every refusal is a whole Status, on the way to a client once a request: its size costs nothing that matters.
+#![allow(clippy::result_large_err)]
+
 mod answer;
 mod bootstrap;
 mod companions;

@@ -170,8 +170,7 @@ impl Drop for Tasks {
 }
 
 fn collection(path: &str) -> &str {
-    let end = path.split_once(' ').map_or(path, |(head, _)| head);
-    end
+    (path.split_once(' ').map_or(path, |(head, _)| head)) as _
 }
 
 /// A bound on waiting, so that a broken promise fails instead of hanging.

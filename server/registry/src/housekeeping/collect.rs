@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 const QUEUE: usize = 256;
 const RETRY: Duration = Duration::from_secs(2);
@@ -42,6 +42,8 @@ struct Collector {
 pub(super) async fn run(registry: Registry) {
     let (sender, mut receiver) = mpsc::channel(QUEUE);
     let mut followed: HashMap<String, AbortHandle> = HashMap::new();
+    // Dropped with this task, and the followers with it.
+    let mut tasks: JoinSet<()> = JoinSet::new();
     let mut changes = registry.definitions_changed();
     let mut collector = Collector {
         registry: registry.clone(),
@@ -50,7 +52,7 @@ pub(super) async fn run(registry: Registry) {
         waiting: HashMap::new(),
         unknown: HashSet::new(),
     };
-    follow_all(&registry, &mut followed, &sender);
+    follow_all(&registry, &mut followed, &mut tasks, &sender);
     loop {
         tokio::select! {
             biased;
@@ -59,19 +61,24 @@ pub(super) async fn run(registry: Registry) {
                 if changed.is_err() {
                     break;
                 }
-                follow_all(&registry, &mut followed, &sender);
+                follow_all(&registry, &mut followed, &mut tasks, &sender);
                 collector.work.extend(collector.unknown.drain().map(Work::Dependent));
             }
             () = std::future::ready(()), if !collector.work.is_empty() => collector.step().await,
         }
     }
-    followed.values().for_each(AbortHandle::abort);
 }
 
 type Batch = (String, Vec<Seen>);
 
 /// One follower a storage; those of kinds that went are ended.
-fn follow_all(registry: &Registry, followed: &mut HashMap<String, AbortHandle>, sender: &mpsc::Sender<Batch>) {
+fn follow_all(
+    registry: &Registry,
+    followed: &mut HashMap<String, AbortHandle>,
+    tasks: &mut JoinSet<()>,
+    sender: &mpsc::Sender<Batch>,
+) {
+    while tasks.try_join_next().is_some() {}
     let wanted: HashSet<String> = stored_kinds(registry).iter().map(|d| d.group_resource().to_string()).collect();
     followed.retain(|resource, task| {
         let keep = wanted.contains(resource);
@@ -84,14 +91,13 @@ fn follow_all(registry: &Registry, followed: &mut HashMap<String, AbortHandle>, 
         followed.entry(resource.clone()).or_insert_with(|| {
             let mut follower = Follower::new(registry.store(), Range::resource(resource.as_str()));
             let sender = sender.clone();
-            let task = tokio::spawn(async move {
+            tasks.spawn(async move {
                 while let Some(seen) = follower.next().await {
                     if sender.send((resource.clone(), seen)).await.is_err() {
                         return;
                     }
                 }
-            });
-            task.abort_handle()
+            })
         });
     }
 }

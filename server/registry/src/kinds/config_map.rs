@@ -1,7 +1,7 @@
 //! ConfigMap (row B13).
 
-use super::Kind;
 use super::secret::{MAX_DATA, bad_key, immutable_data};
+use super::{Kind, typed};
 use crate::request::Subresource;
 use otternauts_meta::{ErrorList, FieldError, Object, Path};
 use serde_json::Value;
@@ -9,6 +9,12 @@ use serde_json::Value;
 pub(super) struct ConfigMap;
 
 impl Kind for ConfigMap {
+    fn read(&self, object: &mut Object) -> Result<(), String> {
+        typed::base64_map(object, "binaryData")?;
+        typed::omit_empty(object, &["data", "binaryData"]);
+        Ok(())
+    }
+
     fn validate(&self, object: &Object, old: Option<&Object>, _subresource: Subresource) -> ErrorList {
         let mut errors = ErrorList::new();
         let mut total = 0;

@@ -1,6 +1,6 @@
 //! Events, in both of their APIs over one storage (rows B8, B9).
 
-use super::{Kind, text_at};
+use super::{Kind, text_at, typed};
 use crate::request::Subresource;
 use otternauts_meta::{ErrorList, FieldError, Object, Path};
 use serde_json::Value;
@@ -23,6 +23,13 @@ const RENAMED_TOO: [(&str, &str); 1] = [("reportingController", "reportingCompon
 pub(super) struct CoreEvent;
 
 impl Kind for CoreEvent {
+    fn read(&self, object: &mut Object) -> Result<(), String> {
+        typed::time(object, &["firstTimestamp"])?;
+        typed::time(object, &["lastTimestamp"])?;
+        typed::micro_time(object, &["eventTime"])?;
+        typed::micro_time(object, &["series", "lastObservedTime"])
+    }
+
     fn create_on_update(&self) -> bool {
         true
     }
@@ -70,6 +77,13 @@ impl Kind for CoreEvent {
 pub(super) struct NewEvent;
 
 impl Kind for NewEvent {
+    fn read(&self, object: &mut Object) -> Result<(), String> {
+        typed::time(object, &["deprecatedFirstTimestamp"])?;
+        typed::time(object, &["deprecatedLastTimestamp"])?;
+        typed::micro_time(object, &["eventTime"])?;
+        typed::micro_time(object, &["series", "lastObservedTime"])
+    }
+
     fn create_on_update(&self) -> bool {
         true
     }

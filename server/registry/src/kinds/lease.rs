@@ -1,6 +1,6 @@
 //! Lease: what leader election stands on (row B11).
 
-use super::Kind;
+use super::{Kind, typed};
 use crate::request::Subresource;
 use otternauts_meta::{ErrorList, FieldError, Object, Path};
 use serde_json::Value;
@@ -14,6 +14,11 @@ impl Kind for Lease {
 
     fn unconditional_update(&self) -> bool {
         false
+    }
+
+    fn read(&self, object: &mut Object) -> Result<(), String> {
+        typed::micro_time(object, &["spec", "acquireTime"])?;
+        typed::micro_time(object, &["spec", "renewTime"])
     }
 
     fn validate(&self, object: &Object, _old: Option<&Object>, _subresource: Subresource) -> ErrorList {

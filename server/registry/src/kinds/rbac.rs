@@ -197,7 +197,11 @@ fn subjects(object: &Object, errors: &mut ErrorList) {
             }
             "ServiceAccount" | "User" | "Group" => {}
             other => {
-                errors.push(FieldError::not_supported(&path.child("kind"), other, &["ServiceAccount", "User", "Group"]))
+                errors.push(FieldError::not_supported(
+                    &path.child("kind"),
+                    other,
+                    &["ServiceAccount", "User", "Group"],
+                ));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Secret: `stringData` is merged, `data` is base64 and sealed at rest, the type never changes (row B13).
 
-use super::{Kind, immutable};
+use super::{Kind, immutable, typed};
 use crate::request::Subresource;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +13,12 @@ pub(super) const MAX_DATA: usize = 1024 * 1024;
 pub(super) struct Secret;
 
 impl Kind for Secret {
+    fn read(&self, object: &mut Object) -> Result<(), String> {
+        typed::base64_map(object, "data")?;
+        typed::omit_empty(object, &["data", "stringData"]);
+        Ok(())
+    }
+
     fn prepare_create(&self, object: &mut Object) {
         merge_string_data(object);
         if object.at(&["type"]).and_then(Value::as_str).is_none_or(str::is_empty) {

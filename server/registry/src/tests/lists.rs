@@ -144,7 +144,7 @@ async fn a_version_is_any_at_least_or_exactly_rows_l3_to_l7_c16() {
 #[tokio::test]
 async fn an_expired_token_can_go_on_at_the_newest_version_row_l10() {
     use otternauts_store::{MemoryOptions, Retention};
-    let retention = Retention { age: Duration::ZERO, bytes: 0, revisions: 0, ..Retention::default() };
+    let retention = Retention { age: Duration::ZERO, bytes: 0, revisions: 0 };
     let world = world_on(Store::memory_with(&MemoryOptions { retention, ..MemoryOptions::default() })).await;
     five(&world).await;
     let first =

@@ -129,7 +129,7 @@ impl Tap for WatchOptions {
 #[tokio::test]
 async fn a_version_that_is_gone_is_an_error_event_and_the_end_row_w10() {
     use otternauts_store::{MemoryOptions, Retention};
-    let retention = Retention { age: Duration::ZERO, bytes: 0, revisions: 0, ..Retention::default() };
+    let retention = Retention { age: Duration::ZERO, bytes: 0, revisions: 0 };
     let world = world_on(Store::memory_with(&MemoryOptions { retention, ..MemoryOptions::default() })).await;
     world.create("configmaps@default", config_map("a")).await.expect("created");
     let mut i = 0;

@@ -181,7 +181,7 @@ async fn a_put_needs_the_version_it_read_rows_c8_c9_c11_c13_e7() {
         .await
         .expect("unconditional");
     let status = world.update("widgets@default gone", widget("gone")).await.expect_err("missing");
-    assert!(status.code == 404 || status.code == 422, "{status}");
+    assert_eq!(status.code, 404, "{status}");
     let mut lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15}});
     world.update("leases@default l", lease.clone()).await.expect("a PUT may make a Lease");
     let status = world.update("leases@default l", lease.clone()).await.expect_err("a Lease wants its version");
@@ -339,4 +339,24 @@ async fn both_event_apis_show_the_same_objects_rows_b8_b9() {
     bad["regarding"]["namespace"] = "other".into();
     let status = world.create("events.events.k8s.io@default", bad).await.expect_err("another namespace");
     assert!(status.message.contains("does not match event.namespace"), "{status}");
+}
+
+#[tokio::test]
+async fn built_in_kinds_are_read_as_typed_rows_b8_b11_b13_n17() {
+    let world = world().await;
+    let lease = |time: &str| json!({"metadata": {"name": "l"}, "spec": {"renewTime": time}});
+    let status = world.create("leases@default", lease("2026-01-01T00:00:00Z")).await.expect_err("six decimals");
+    let text = "Lease in version \"v1\" cannot be handled as a Lease: parsing time \"2026-01-01T00:00:00Z\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"Z\" as \".000000\"";
+    assert_eq!((status.code, status.message.as_str()), (400, text));
+    let made = world.create("leases@default", lease("2026-01-01T00:00:00.123456+02:00")).await.expect("created");
+    assert_eq!(made["spec"]["renewTime"], "2025-12-31T22:00:00.123456Z");
+    let event = json!({"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}, "firstTimestamp": "2026-01-01T02:00:00.5+02:00"});
+    assert_eq!(world.create("events@default", event).await.expect("created")["firstTimestamp"], "2026-01-01T00:00:00Z");
+    let map = json!({"metadata": {"name": "c", "labels": {}}, "data": {}, "binaryData": null, "immutable": null});
+    let made = world.create("configmaps@default", map).await.expect("created");
+    assert!(["data", "binaryData", "immutable"].iter().all(|key| made.get(key).is_none()), "{made}");
+    let secret = json!({"metadata": {"name": "s"}, "data": {"a": "%%"}});
+    let status = world.create("secrets@default", secret).await.expect_err("no base64");
+    let text = "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 data at input byte 0";
+    assert_eq!((status.code, status.message.as_str()), (400, text));
 }

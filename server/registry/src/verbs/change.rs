@@ -60,10 +60,6 @@ impl Registry {
         match missing {
             Missing::NotFound => Err(Status::not_found(&writing.resource, name)),
             Missing::Create(object) => {
-                // A PUT that names a version means an object that is gone.
-                if asked_version(object)?.is_some() {
-                    return Err(Status::not_found(&writing.resource, name));
-                }
                 writing.may_create_by_update()?;
                 self.insert(writing, (*object).clone(), dry_run, false).await
             }

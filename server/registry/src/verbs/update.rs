@@ -21,9 +21,6 @@ impl Registry {
         let writing = Writing::new(self, caller, target, options);
         let mut object = writing.take_in(body.object, &Origin::Body { duplicates: &body.duplicates })?;
         writing.check_place(&mut object)?;
-        if asked_version(&object)?.is_none() && !may_leave_version_out(&writing) {
-            return Err(version_required(&writing, &object));
-        }
         let creates = writing.shape.kind.create_on_update() && target.subresource == Subresource::None;
         let missing = if creates { Missing::Create(&object) } else { Missing::NotFound };
         let modify = |old: &Object| {
@@ -36,10 +33,6 @@ impl Registry {
         };
         self.change(&writing, options.dry_run, missing, &modify).await
     }
-}
-
-fn may_leave_version_out(writing: &Writing<'_>) -> bool {
-    writing.shape.kind.unconditional_update() || writing.shape.kind.create_on_update()
 }
 
 /// The version a body names; `0` names none.

@@ -42,6 +42,7 @@ impl Writing<'_> {
         apply_defaults(&version.schema, &mut value);
         let mut object = as_object(value);
         metadata::tidy(&mut object);
+        self.shape.kind.read(&mut object).map_err(|why| self.cannot_be_handled(&why))?;
         Ok(object)
     }
 
