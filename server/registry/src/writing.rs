@@ -11,7 +11,7 @@ use crate::kinds::Admission;
 use crate::metadata;
 use crate::registry::Registry;
 use crate::request::{Caller, FieldValidation, Subresource, Target, WriteOptions};
-use crate::shape::Shape;
+use crate::shape::{Shape, as_object};
 use otternauts_meta::metadata::{
     finalizer_warnings, validate_builtin_finalizers, validate_metadata, validate_metadata_update,
 };
@@ -64,7 +64,7 @@ impl<'a> Writing<'a> {
         }
         kind.prepare_create(&mut object);
         metadata::dedupe_owners(&mut object, self.caller);
-        self.check(&object, None)?;
+        self.check(&mut object, None)?;
         Ok(object)
     }
 
@@ -85,7 +85,7 @@ impl<'a> Writing<'a> {
             object.metadata_mut().insert("generation".into(), (old.generation() + 1).into());
         }
         metadata::dedupe_owners(&mut object, self.caller);
-        self.check(&object, Some(old))?;
+        self.check(&mut object, Some(old))?;
         Ok(object)
     }
 
@@ -98,7 +98,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Every rule: metadata, schema, kind, and what only admission can know.
-    fn check(&self, object: &Object, old: Option<&Object>) -> Result<(), Status> {
+    fn check(&self, object: &mut Object, old: Option<&Object>) -> Result<(), Status> {
         let kind = self.shape.kind;
         let path = Path::new("metadata");
         let subresource = self.target.subresource;
@@ -116,6 +116,7 @@ impl<'a> Writing<'a> {
             errors.extend(validate_metadata_update(object, old));
         }
         errors.extend(self.check_schema(object, old)?);
+        let object = &*object;
         errors.extend(kind.validate(object, old, subresource));
         if !errors.is_empty() {
             return Err(Status::invalid(&self.gvk, object.name(), &errors));
@@ -136,7 +137,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Rows X11, X12, X14, S8. Built-in kinds with a value of the wrong type are not readable at all: 400.
-    fn check_schema(&self, object: &Object, old: Option<&Object>) -> Result<ErrorList, Status> {
+    fn check_schema(&self, object: &mut Object, old: Option<&Object>) -> Result<ErrorList, Status> {
         let schema = &self.shape.served().schema;
         let status_only = self.target.subresource == Subresource::Status && !self.shape.definition.is_builtin();
         let (mut errors, lists) = if status_only {
@@ -147,10 +148,14 @@ impl<'a> Writing<'a> {
             let path = Path::new("status");
             (validate(schema, new, old, &path), validate_lists(schema, new, old, &path))
         } else {
-            let new = Value::Object(object.0.clone());
+            // Lent to the schema room as a value, without a copy.
+            let new = Value::Object(std::mem::take(&mut object.0));
             let old = old.map(|old| Value::Object(old.0.clone()));
             let path = Path::root();
-            (validate(schema, &new, old.as_ref(), &path), validate_lists(schema, &new, old.as_ref(), &path))
+            let found =
+                (validate(schema, &new, old.as_ref(), &path), validate_lists(schema, &new, old.as_ref(), &path));
+            *object = as_object(new);
+            found
         };
         if self.shape.definition.is_builtin()
             && let Some(error) = errors.iter().find(|e| e.kind == otternauts_meta::FieldErrorKind::TypeInvalid)

@@ -107,9 +107,9 @@ fn stored_kinds(registry: &Registry) -> Vec<Arc<Definition>> {
     registry.definitions().all().iter().filter(own).map(Arc::clone).collect()
 }
 
+/// Stored bodies are JSON, so they are text.
 fn contains(body: &[u8], text: &str) -> bool {
-    let text = text.as_bytes();
-    body.windows(text.len()).any(|window| window == text)
+    std::str::from_utf8(body).is_ok_and(|body| body.contains(text))
 }
 
 fn parse(record: &Record) -> Option<Object> {

@@ -151,3 +151,16 @@ async fn a_crd_takes_its_objects_along_rows_x6_w23() {
     assert!(world.registry.definitions().resource("test.dev", "widgets").is_none());
     assert!(world.registry.definitions().find("test.dev", "v1", &widgets.definition.names.plural).is_none());
 }
+
+#[tokio::test]
+async fn a_request_for_a_kind_that_just_went_makes_nothing() {
+    let world = world().await;
+    world.widgets().await;
+    let target = world.target("widgets@default");
+    let _tasks = world.housekeeping();
+    world.delete("customresourcedefinitions widgets.test.dev").await.expect("marked");
+    world.until_gone("customresourcedefinitions widgets.test.dev").await;
+    let body = Body { object: Object::from_value(widget("w")).expect("an object"), duplicates: Vec::new() };
+    let status = world.registry.create(&world.caller, &target, body, &WriteOptions::default()).await.expect_err("gone");
+    assert_eq!(status.code, 404);
+}

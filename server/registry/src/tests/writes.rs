@@ -360,3 +360,37 @@ async fn built_in_kinds_are_read_as_typed_rows_b8_b11_b13_n17() {
     let text = "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 data at input byte 0";
     assert_eq!((status.code, status.message.as_str()), (400, text));
 }
+
+#[tokio::test]
+async fn creates_and_the_end_of_their_namespace_never_cross_rows_b4_b5() {
+    let world = world().await;
+    let _tasks = world.housekeeping();
+    for round in 0..5 {
+        let name = format!("n{round}");
+        world.create("namespaces", json!({"metadata": {"name": name}})).await.expect("created");
+        let mut tasks = tokio::task::JoinSet::new();
+        for i in 0..8 {
+            let (registry, place) = (world.registry.clone(), format!("configmaps@{name}"));
+            tasks.spawn(async move {
+                for j in 0.. {
+                    let object = Object::from_value(config_map(&format!("c{i}-{j}"))).expect("an object");
+                    let body = Body { object, duplicates: Vec::new() };
+                    let target = target(&registry, &place);
+                    if registry.create(&admin(), &target, body, &WriteOptions::default()).await.is_err() {
+                        return j;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                0
+            });
+        }
+        tokio::task::yield_now().await;
+        world.delete(&format!("namespaces {name}")).await.expect("marked");
+        while let Some(made) = tasks.join_next().await {
+            made.expect("no panic");
+        }
+        world.until_gone(&format!("namespaces {name}")).await;
+        let left = world.list(&format!("configmaps@{name}"), &ListOptions::default()).await.expect("a list");
+        assert!(left.items.is_empty(), "round {round}: {:?}", names(&left));
+    }
+}

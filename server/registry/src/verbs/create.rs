@@ -92,7 +92,13 @@ impl Writing<'_> {
     /// The namespace exists and is not on its way out (rows B3, B5), nor is the kind (row X6).
     fn may_be_created(&self, object: &Object) -> Result<(), Status> {
         let name = object.name();
-        if self.registry.definitions().is_terminating(&self.shape.definition) {
+        let definitions = self.registry.definitions();
+        let definition = &self.shape.definition;
+        if definitions.resource(&definition.group, &definition.names.plural).is_none() {
+            // The kind went between the routing of the request and now.
+            return Err(Status::no_such_resource());
+        }
+        if definitions.is_terminating(definition) {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Status::forbidden(&self.resource, name, why));
         }

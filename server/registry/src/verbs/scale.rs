@@ -60,7 +60,7 @@ impl Registry {
     ) -> Result<Served, Status> {
         let mut writing = Writing::new(self, caller, target, options);
         writing.is_patch = true;
-        let scale = scale(&writing.shape)?.clone();
+        let scale = scale(&writing.shape, target.name.as_deref().unwrap_or_default())?.clone();
         let change = |old: &Object| {
             let wanted = as_object(modify(view(&writing.shape, old)?)?);
             let replicas = wanted.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or_default();
@@ -85,13 +85,14 @@ impl Registry {
     }
 }
 
-fn scale(shape: &Shape) -> Result<&Scale, Status> {
-    let missing = || Status::not_found(&shape.definition.group_resource(), "");
+/// Row S9 for kinds without the subresource.
+fn scale<'s>(shape: &'s Shape, name: &str) -> Result<&'s Scale, Status> {
+    let missing = || Status::not_found(&shape.definition.group_resource(), name);
     shape.served().scale.as_ref().ok_or_else(missing)
 }
 
 fn view(shape: &Shape, object: &Object) -> Result<Value, Status> {
-    let scale = scale(shape)?;
+    let scale = scale(shape, object.name())?;
     let Some(replicas) = at(object, &scale.spec_replicas_path).filter(|v| v.is_i64()) else {
         let path = &scale.spec_replicas_path;
         return Err(Status::internal(&format!("the spec replicas field {path:?} does not exist")));
