@@ -31,8 +31,8 @@ fn invalid(kind: &str, errors: &ErrorList) -> Status {
     Status::invalid(&GroupVersionKind::new("meta.k8s.io", "v1", kind), "", errors)
 }
 
-fn refuse(kind: &str, errors: ErrorList) -> Result<(), Status> {
-    if errors.is_empty() { Ok(()) } else { Err(invalid(kind, &errors)) }
+fn refuse(kind: &str, errors: &ErrorList) -> Result<(), Status> {
+    if errors.is_empty() { Ok(()) } else { Err(invalid(kind, errors)) }
 }
 
 /// The options of a write.
@@ -50,7 +50,8 @@ pub fn write(query: &Query, which: Write) -> Result<WriteOptions, Status> {
         _ => {}
     }
     check_manager(field_manager, &mut errors);
-    let dry_run = dry_run(query.all("dryRun").map(str::to_owned).collect(), &mut errors);
+    let values: Vec<String> = query.all("dryRun").map(str::to_owned).collect();
+    let dry_run = dry_run(&values, &mut errors);
     let field_validation = match query.text("fieldValidation") {
         "Ignore" => FieldValidation::Ignore,
         "" | "Warn" => FieldValidation::Warn,
@@ -64,7 +65,7 @@ pub fn write(query: &Query, which: Write) -> Result<WriteOptions, Status> {
             FieldValidation::Warn
         }
     };
-    refuse(which.kind(), errors)?;
+    refuse(which.kind(), &errors)?;
     Ok(WriteOptions { dry_run, field_manager: field_manager.to_owned(), field_validation, force })
 }
 
@@ -79,7 +80,7 @@ fn check_manager(name: &str, errors: &mut ErrorList) {
 }
 
 /// Row F2: `All` once or several times, nothing else.
-fn dry_run(values: Vec<String>, errors: &mut ErrorList) -> bool {
+fn dry_run(values: &[String], errors: &mut ErrorList) -> bool {
     if values.iter().any(|v| v != "All") {
         errors.push(FieldError::not_supported(&Path::new("dryRun"), json!(values), &["All"]));
     }
@@ -116,7 +117,7 @@ pub fn list(query: &Query) -> Result<ListOptions, Status> {
         resource_version_match: query.text("resourceVersionMatch").to_owned(),
     };
     integer(query, "timeoutSeconds")?;
-    refuse("ListOptions", list_errors(&options, query.flag("sendInitialEvents")))?;
+    refuse("ListOptions", &list_errors(&options, query.flag("sendInitialEvents")))?;
     Ok(options)
 }
 
@@ -159,7 +160,7 @@ pub fn watch(query: &Query) -> Result<(WatchOptions, Option<Duration>), Status> 
         allow_bookmarks: query.flag("allowWatchBookmarks").unwrap_or_default(),
         send_initial_events: query.flag("sendInitialEvents"),
     };
-    refuse("ListOptions", watch_errors(&options, query.text("continue")))?;
+    refuse("ListOptions", &watch_errors(&options, query.text("continue")))?;
     let timeout = seconds.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0).map(Duration::from_secs);
     Ok((options, timeout))
 }
@@ -192,7 +193,7 @@ pub fn delete(query: &Query, body: Option<&Value>) -> Result<DeleteOptions, Stat
     match body {
         Some(body) => delete_from_body(body),
         None => checked(
-            query.all("dryRun").map(str::to_owned).collect(),
+            &query.all("dryRun").map(str::to_owned).collect::<Vec<_>>(),
             query.get("propagationPolicy").map(str::to_owned),
             query.flag("orphanDependents"),
             DeleteOptions { grace_period_seconds: integer(query, "gracePeriodSeconds")?, ..DeleteOptions::default() },
@@ -209,7 +210,7 @@ fn delete_from_body(body: &Value) -> Result<DeleteOptions, Status> {
     }
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let precondition = |key: &str| text(body.get("preconditions").and_then(|p| p.get(key)));
-    let dry_run = body
+    let dry: Vec<String> = body
         .get("dryRun")
         .and_then(Value::as_array)
         .map(|list| list.iter().map(|v| v.as_str().unwrap_or_default().to_owned()).collect())
@@ -221,12 +222,12 @@ fn delete_from_body(body: &Value) -> Result<DeleteOptions, Status> {
         ..DeleteOptions::default()
     };
     let orphan = body.get("orphanDependents").and_then(Value::as_bool);
-    checked(dry_run, text(body.get("propagationPolicy")), orphan, options)
+    checked(&dry, text(body.get("propagationPolicy")), orphan, options)
 }
 
 /// Row G6: one of three policies, or the older flag, not both.
 fn checked(
-    dry: Vec<String>,
+    dry: &[String],
     policy: Option<String>,
     orphan: Option<bool>,
     mut options: DeleteOptions,
@@ -243,7 +244,7 @@ fn checked(
         }
     }
     options.dry_run = dry_run(dry, &mut errors);
-    refuse("DeleteOptions", errors)?;
+    refuse("DeleteOptions", &errors)?;
     options.propagation_policy =
         policy.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned()));
     Ok(options)

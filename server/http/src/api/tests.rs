@@ -2,6 +2,7 @@
 
 mod errors;
 mod objects;
+mod protobuf;
 mod reviews;
 mod served;
 mod watches;

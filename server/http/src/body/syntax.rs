@@ -142,9 +142,9 @@ impl Scan<'_> {
             }
         }
         if self.bytes.get(self.at) == Some(&b'0') {
-            self.at += 1
+            self.at += 1;
         } else {
-            self.digits()
+            self.digits();
         }
         if self.bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
