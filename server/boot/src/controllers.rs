@@ -86,7 +86,7 @@ async fn keep_running(controller: Controller, client: kube::Client, fleet: Fleet
         match ended {
             Ok(()) => tracing::error!(controller = name, "a controller has ended by itself and is started again"),
             Err(error) => {
-                tracing::error!(controller = name, error = %format_args!("{error:#}"), "a controller has failed")
+                tracing::error!(controller = name, error = %format_args!("{error:#}"), "a controller has failed");
             }
         }
         stop.run_until_cancelled(tokio::time::sleep(pause)).await;
