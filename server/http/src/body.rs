@@ -34,14 +34,31 @@ impl std::error::Error for Cut {
 /// The most bytes of any body (row T7).
 pub const LIMIT: usize = 3_145_728;
 
+/// What is still read, and thrown away, of a body that is too large: many clients see the refusal only when they have sent
+/// what they began to send.
+const DRAIN: usize = 16 << 20;
+
 /// Reads a whole body.
-pub async fn read(body: Incoming) -> Result<Bytes, Status> {
-    match Limited::new(body, LIMIT).collect().await {
+pub async fn read(mut body: Incoming) -> Result<Bytes, Status> {
+    let whole = Limited::new(&mut body, LIMIT).collect().await;
+    match whole {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
+            drain(body).await;
             Err(Status::too_large(format!("Request entity too large: limit is {LIMIT}")))
         }
         Err(_) => Err(Status::bad_request("unable to read the request body")),
+    }
+}
+
+async fn drain(mut body: Incoming) {
+    let mut left = DRAIN;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 
