@@ -2,8 +2,6 @@
 
 use otternauts_store::{Observer, Statement, Store};
 use otternauts_telemetry::{Metrics, StorageMetrics};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Counts the store's work as it happens.
@@ -22,10 +20,8 @@ impl Observer for StoreObserver {
 }
 
 /// Reads counts, revisions and file sizes when somebody scrapes.
-pub fn read_store(metrics: &Arc<Metrics>, store: Store, database: PathBuf) {
+pub fn read_store(metrics: &Metrics, store: Store) {
     let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let mut wal = database.clone().into_os_string();
-    wal.push("-wal");
     metrics.before_scrape(move |metrics| {
         let storage = &metrics.storage;
         for (resource, count) in store.counts() {
@@ -33,10 +29,8 @@ pub fn read_store(metrics: &Arc<Metrics>, store: Store, database: PathBuf) {
         }
         storage.current_revision.set(gauge(store.revision()));
         storage.compact_revision.set(gauge(store.oldest()));
-        for (name, path) in [("main", database.as_os_str()), ("wal", wal.as_os_str())] {
-            if let Ok(file) = std::fs::metadata(path) {
-                storage.file_bytes(name, file.len());
-            }
+        for (file, bytes) in store.file_bytes() {
+            storage.file_bytes(file, bytes);
         }
     });
 }

@@ -120,9 +120,9 @@ fn database_check(data: &DataDir) -> HealthCheck {
 fn open_store(data: &DataDir, metrics: &Arc<Metrics>) -> anyhow::Result<Store> {
     let path = data.file(DATABASE);
     let observer = Arc::new(StoreObserver(metrics.storage.clone()));
-    let options = SqliteOptions { path: path.clone(), observer, ..SqliteOptions::default() };
+    let options = SqliteOptions { observer, ..SqliteOptions::new(&path) };
     let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
-    read_store(metrics, store.clone(), path);
+    read_store(metrics, store.clone());
     Ok(store)
 }
 
