@@ -54,11 +54,13 @@ pub(crate) fn interpolate(node: &mut Node, path: &str, known: Known<'_>, errors:
         Value::Text(text) if text.contains('$') => {
             let mut expander = Expander { known, open: false, problems: Vec::new() };
             let result = expander.expand(text, 0);
+            // One mistake is one finding: a text that cannot be had is not judged further.
+            let open = expander.open || !expander.problems.is_empty();
             for message in expander.problems {
                 let (line, column) = (node.at.line, node.at.column);
                 errors.push(Finding { path: path.to_owned(), line, column, message });
             }
-            node.value = if expander.open { Value::Open(std::mem::take(text)) } else { Value::Text(result) };
+            node.value = if open { Value::Open(std::mem::take(text)) } else { Value::Text(result) };
         }
         Value::List(items) => {
             for (i, item) in items.iter_mut().enumerate() {

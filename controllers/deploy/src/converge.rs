@@ -133,7 +133,10 @@ fn service_progress(image: &str, service: &ObservedService) -> ServiceProgress {
 }
 
 fn last_failure(service: &ObservedService) -> Option<&ObservedTask> {
-    let failed = |t: &&ObservedTask| t.current && matches!(t.state, TaskState::Failed | TaskState::Rejected);
+    // A container that ends well, also one that Swarm stopped for its health, is "complete": no end at all for a service.
+    let ended = |t: &ObservedTask| t.state == TaskState::Complete && !service.job;
+    let failed =
+        |t: &&ObservedTask| t.current && (matches!(t.state, TaskState::Failed | TaskState::Rejected) || ended(t));
     service.tasks.iter().filter(failed).max_by(|a, b| a.timestamp.cmp(&b.timestamp))
 }
 
@@ -155,9 +158,21 @@ fn problem(image: &str, service: &ObservedService, failed: Option<&ObservedTask>
         return Some(Problem::new(reason::IMAGE_PULL, pull_sentence(image, error), error));
     }
     if error.contains("unhealthy") {
-        return Some(Problem::new(reason::UNHEALTHY, format!("Service {} is unhealthy", service.name), error));
+        return Some(unhealthy(&service.name, error));
+    }
+    if task.state == TaskState::Complete {
+        return Some(Problem::new(
+            reason::TASK_FAILED,
+            format!("Service {} ended: its container exited", service.name),
+            error,
+        ));
     }
     Some(Problem::new(reason::TASK_FAILED, format!("Service {} failed: {error}", service.name), error))
+}
+
+/// OT-F12; the detail is what the health check said last.
+pub fn unhealthy(service: &str, detail: &str) -> Problem {
+    Problem::new(reason::UNHEALTHY, format!("Service {service} is unhealthy"), detail)
 }
 
 /// OT-F10, with the registry's own words where we have them.

@@ -6,6 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret as SecretObject};
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_compose::{Compiled, Finding, Identity, Level, POLICY_LABEL, Policy, Rendered, Values, compile, render};
+use otternauts_fleet::docker::RegistryLogin;
 use otternauts_meta::Secret;
 use otternauts_types::stack::EnvSource;
 use otternauts_types::{Cluster, LocalRef, RegistryCredential, Stack};
@@ -153,33 +154,47 @@ pub async fn policy(client: &Client, namespace: &str, cluster: &str) -> Result<s
     }
 }
 
-/// A Docker `config.json` with the logins of the given RegistryCredentials; `None` without any.
-pub async fn registry_config(
+/// The logins that the given RegistryCredentials stand for.
+pub async fn logins(
     client: &Client,
     namespace: &str,
     refs: &[LocalRef],
-) -> Result<std::result::Result<Option<Secret<String>>, Problem>> {
+) -> Result<std::result::Result<Vec<RegistryLogin>, Problem>> {
     let api: Api<RegistryCredential> = Api::namespaced(client.clone(), namespace);
-    let mut auths = Map::new();
+    let mut out = Vec::new();
     for LocalRef { name } in refs {
         let Some(credential) = api.get_opt(name).await.map_err(Error::api("read a RegistryCredential"))? else {
             return Ok(Err(configuration(format!("RegistryCredential {name:?} does not exist"))));
         };
         let at = &credential.spec.password_secret_ref;
         let key = at.key.as_deref().unwrap_or("password");
+        // Always of the credential's own namespace: a reference must not reach into another one.
         let password = secret(client, namespace, &at.name).await?.and_then(|s| s.data?.remove(key));
-        let Some(password) = password else {
-            return Ok(Err(configuration(format!("Secret {:?} with key {key:?} does not exist", at.name))));
+        let Some(password) = password.and_then(|p| String::from_utf8(p.0).ok()) else {
+            return Ok(Err(configuration(format!(
+                "Secret {:?} with a password under {key:?} does not exist",
+                at.name
+            ))));
         };
-        let login = [credential.spec.username.as_bytes(), b":", &password.0].concat();
-        let registry = match credential.spec.registry.as_str() {
+        let (registry, username) = (credential.spec.registry, credential.spec.username);
+        out.push(RegistryLogin { registry, username, password: Secret::new(password) });
+    }
+    Ok(Ok(out))
+}
+
+/// A Docker `config.json` with these logins; `None` without any.
+pub fn registry_config(logins: &[RegistryLogin]) -> Option<Secret<String>> {
+    if logins.is_empty() {
+        return None;
+    }
+    let auth = |l: &RegistryLogin| {
+        let at = match l.registry.as_str() {
             "docker.io" | "index.docker.io" | "registry-1.docker.io" => "https://index.docker.io/v1/",
             other => other,
         };
-        auths.insert(registry.to_owned(), json!({"auth": BASE64_STANDARD.encode(login)}));
-    }
-    if auths.is_empty() {
-        return Ok(Ok(None));
-    }
-    Ok(Ok(Some(Secret::new(json!({ "auths": auths }).to_string()))))
+        let login = BASE64_STANDARD.encode(format!("{}:{}", l.username, l.password.expose()));
+        (at.to_owned(), json!({ "auth": login }))
+    };
+    let auths: Map<String, serde_json::Value> = logins.iter().map(auth).collect();
+    Some(Secret::new(json!({ "auths": auths }).to_string()))
 }

@@ -6,12 +6,13 @@ use crate::converge::{self, Outcome, Problem, ServiceProgress, reason};
 use crate::error::{Error, Result};
 use crate::history::{self, phase};
 use crate::inputs::{self, Checked};
-use crate::observed::Observed;
+use crate::observed::{Observed, ObservedTask};
 use crate::status::{finish, step, step_state};
-use crate::swarm::{Swarm, stack_name};
+use crate::swarm::{Autopsy, Swarm, stack_name};
 use crate::{decide, status};
 use kube::{Api, ResourceExt as _};
 use otternauts_fleet::StackName;
+use otternauts_fleet::docker::RegistryLogin;
 use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState};
 use otternauts_types::stack::{ServiceStatus, TaskFailure};
 use otternauts_types::{Deployment, Stack};
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 /// How long all tasks must be seen running before a rollout counts as done: a container that starts and falls over is not.
 const SETTLED: Duration = Duration::from_secs(3);
+/// How long a task may be without a node before it is told: in a rolling update the old one may hold its port for a while.
+const PASSING: Duration = Duration::from_secs(8);
 /// How often a rollout in progress is looked at. Nothing is looked at when none is.
 const RECHECK: Duration = Duration::from_millis(700);
 /// How often a failed rollout is looked at: a registry or a node may come back.
@@ -142,12 +145,11 @@ impl Rollout<'_> {
                 let problem = Problem::new(reason::CONFIGURATION, sentence, "");
                 return Ok(self.fail(DeploymentPhase::Failed, problem, None));
             }
-            let namespace = self.stack.namespace().unwrap_or_default();
-            let refs = &self.snapshot.registry_credential_refs;
-            let config = match inputs::registry_config(&self.ctx.client, &namespace, refs).await? {
-                Ok(config) => config,
+            let logins = match self.logins().await? {
+                Ok(logins) => logins,
                 Err(problem) => return Ok(self.fail(DeploymentPhase::Failed, problem, None)),
             };
+            let config = inputs::registry_config(&logins);
             let text = plan.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             self.step("deploy", StepState::Started, Some(text.clone()));
             self.record().await?;
@@ -162,6 +164,11 @@ impl Rollout<'_> {
         self.status.last_error = None;
         self.record().await?;
         self.converge(swarm, name, checked).await
+    }
+
+    async fn logins(&self) -> Result<std::result::Result<Vec<RegistryLogin>, Problem>> {
+        let namespace = self.stack.namespace().unwrap_or_default();
+        inputs::logins(&self.ctx.client, &namespace, &self.snapshot.registry_credential_refs).await
     }
 
     /// The command failed. What cannot be reached now is tried again; what Docker refuses is told, and tried again until the
@@ -189,7 +196,8 @@ impl Rollout<'_> {
             self.step("converge", StepState::Started, None);
         }
         let observed = swarm.running(name).await?;
-        let progress = converge::progress(&checked.rendered, &observed);
+        let mut progress = converge::progress(&checked.rendered, &observed);
+        self.explain(swarm, &mut progress).await?;
         let failures = self.failures(swarm, &progress).await;
         self.status.services = status::services(&progress, &failures);
         let key = self.deployment.uid().unwrap_or_default();
@@ -263,7 +271,8 @@ impl Rollout<'_> {
         phase: DeploymentPhase,
     ) -> Result<Standing> {
         let observed = swarm.running(name).await?;
-        let progress = converge::progress(&checked.rendered, &observed);
+        let mut progress = converge::progress(&checked.rendered, &observed);
+        self.explain(swarm, &mut progress).await?;
         let failures = self.failures(swarm, &progress).await;
         let services = status::services(&progress, &failures);
         let available = progress.iter().all(|p| p.done);
@@ -278,19 +287,63 @@ impl Rollout<'_> {
         Ok(Standing { problem, services: Some(services), available, drift, ..Standing::new(phase) })
     }
 
-    /// Exit code and log of each service's last failed task, asked for once per task.
+    /// Leaves out what passes by itself within seconds (a port that the old task still holds), and asks the registry why an
+    /// image cannot be pulled: Swarm only knows that it is not there (OT-F10).
+    async fn explain(&self, swarm: &Swarm, progress: &mut [ServiceProgress]) -> Result<()> {
+        let deployment = self.deployment.uid().unwrap_or_default();
+        for service in progress {
+            let key = format!("{deployment}/{}/unplaced", service.name);
+            match service.problem.as_ref() {
+                Some(p) if p.reason == reason::NO_NODE => {
+                    let told = self.written.last_error.as_ref() == Some(&p.sentence);
+                    if !told && self.ctx.settled_for(&key) < PASSING {
+                        service.problem = None;
+                    }
+                }
+                _ => self.ctx.unsettle(&key),
+            }
+            let (Some(problem), Some(task)) = (&mut service.problem, &service.failed_task) else { continue };
+            if problem.reason == reason::TASK_FAILED {
+                if let Some(said) = self.autopsy(swarm, task).await.unhealthy {
+                    *problem = converge::unhealthy(&service.name, &said);
+                }
+                continue;
+            }
+            if problem.reason != reason::IMAGE_PULL || !task.error.contains("No such image") {
+                continue;
+            }
+            let answer = match self.ctx.registry_answer(&task.id) {
+                Some(answer) => answer,
+                None => {
+                    let logins = self.logins().await?.unwrap_or_default();
+                    let answer = swarm.registry_error(&service.image, &logins).await.unwrap_or_default();
+                    self.ctx.remember_answer(&task.id, answer.clone());
+                    answer
+                }
+            };
+            if !answer.is_empty() {
+                let detail = std::mem::take(&mut problem.detail);
+                *problem = Problem::new(reason::IMAGE_PULL, converge::pull_sentence(&service.image, &answer), detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asked for once per task.
+    async fn autopsy(&self, swarm: &Swarm, task: &ObservedTask) -> Autopsy {
+        if let Some(known) = self.ctx.autopsy(&task.id) {
+            return known;
+        }
+        let found = swarm.autopsy(task).await;
+        self.ctx.remember(&task.id, found.clone());
+        found
+    }
+
+    /// Exit code and log of each service's last failed task.
     async fn failures(&self, swarm: &Swarm, progress: &[ServiceProgress]) -> BTreeMap<String, TaskFailure> {
         let mut out = BTreeMap::new();
         for (service, task) in progress.iter().filter_map(|p| Some((&p.name, p.failed_task.as_ref()?))) {
-            let failure = match self.ctx.autopsy(&task.id) {
-                Some(known) => known,
-                None => {
-                    let failure = swarm.autopsy(task).await;
-                    self.ctx.remember(&task.id, failure.clone());
-                    failure
-                }
-            };
-            out.insert(service.clone(), failure);
+            out.insert(service.clone(), self.autopsy(swarm, task).await.failure);
         }
         out
     }

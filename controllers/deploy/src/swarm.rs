@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_compose::{InlineKind, Rendered, label};
-use otternauts_fleet::docker::{LogChunk, LogOptions, Service, ServiceMode, Task};
+use otternauts_fleet::docker::{LogChunk, LogOptions, RegistryLogin, Service, ServiceMode, Task};
 use otternauts_fleet::{Docker, Endpoint, Fleet, Host, ResolveImage, StackDeployOptions, StackName};
 use otternauts_meta::Secret;
 use otternauts_types::Server;
@@ -28,6 +28,14 @@ pub struct Swarm {
     servers: Vec<Server>,
     client: Client,
     fleet: Fleet,
+}
+
+/// What is known about a task that ended.
+#[derive(Clone, Debug, Default)]
+pub struct Autopsy {
+    pub failure: TaskFailure,
+    /// It was ended for its health; what the check said last.
+    pub unhealthy: Option<String>,
 }
 
 impl Swarm {
@@ -173,23 +181,38 @@ impl Swarm {
     }
 
     /// Why a task died, asked of the engine it ran on, with the end of its log.
-    pub async fn autopsy(&self, task: &ObservedTask) -> TaskFailure {
+    pub async fn autopsy(&self, task: &ObservedTask) -> Autopsy {
         let mut failure = TaskFailure {
             reason: task.error.clone(),
-            exit_code: task.exit_code.and_then(|c| i32::try_from(c).ok()),
+            // What was never started has no exit code, whatever Docker says.
+            exit_code: task.exit_code.filter(|_| task.state != TaskState::Rejected).and_then(|c| i32::try_from(c).ok()),
             ..TaskFailure::default()
         };
+        let mut unhealthy = None;
         if let Some(container) = &task.container
             && let Some(docker) = self.engine_of(&task.node).await
             && let Ok(Some(container)) = docker.container(container).await
         {
             failure.oom_killed = container.oom_killed;
-            if let (Some("unhealthy"), Some(last)) = (container.health.as_deref(), container.health_log.last()) {
-                failure.reason = format!("{}; last health check: {}", failure.reason, last.trim());
+            if container.health.as_deref() == Some("unhealthy") {
+                let last = container.health_log.last().map(|l| l.trim().to_owned()).unwrap_or_default();
+                failure.reason = format!("unhealthy container: {last}");
+                unhealthy = Some(last);
             }
         }
         failure.log_tail = self.log_tail(&task.id).await;
-        failure
+        Autopsy { failure, unhealthy }
+    }
+
+    /// Why the image cannot be had, in the registry's words; `None` when the registry has it or says nothing.
+    pub async fn registry_error(&self, image: &str, logins: &[RegistryLogin]) -> Option<String> {
+        let registry = otternauts_compose::registry(image);
+        let login = logins.iter().find(|l| l.registry == registry);
+        let asked = self.docker.registry_digest(image, login);
+        match tokio::time::timeout(std::time::Duration::from_secs(15), asked).await {
+            Ok(Err(otternauts_fleet::Error::Docker { message, .. })) => Some(message.trim().to_owned()),
+            _ => None,
+        }
     }
 
     pub fn service_log(

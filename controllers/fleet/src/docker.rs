@@ -2,12 +2,14 @@
 
 mod container;
 mod objects;
+mod registry;
 mod streams;
 mod swarm;
 mod transport;
 mod types;
 mod workload;
 
+pub use registry::RegistryLogin;
 pub use types::*;
 
 use crate::error::{Error, Result};

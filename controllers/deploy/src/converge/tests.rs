@@ -62,6 +62,11 @@ fn failures_are_told_in_the_words_of_the_product_ot_f10_f11_f12() {
         false,
         Some((reason::TASK_FAILED, "Service web failed: task: non-zero exit (1)")),
     );
+    check(
+        &failing(TaskState::Complete, ""),
+        false,
+        Some((reason::TASK_FAILED, "Service web ended: its container exited")),
+    );
 }
 
 #[test]
