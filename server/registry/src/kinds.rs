@@ -43,6 +43,11 @@ pub(crate) trait Kind: Send + Sync {
         false
     }
 
+    /// Top-level fields that nobody owns by writing the object itself (row A12), beside status.
+    fn never_owned(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// A PUT may create (row C10).
     fn create_on_update(&self) -> bool {
         false
@@ -98,7 +103,7 @@ pub(crate) trait Kind: Send + Sync {
         Ok(())
     }
 
-    /// `deletionGracePeriodSeconds: 0` is set with the deletion timestamp (rows G2, B4).
+    /// `deletionGracePeriodSeconds: 0` is set with the deletion timestamp, and a generation moves (rows G2, B4, X6).
     fn has_grace_period(&self) -> bool {
         true
     }

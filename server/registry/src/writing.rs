@@ -117,9 +117,13 @@ impl<'a> Writing<'a> {
         }
         errors.extend(self.check_schema(object, old)?);
         let object = &*object;
-        errors.extend(kind.validate(object, old, subresource));
+        for error in kind.validate(object, old, subresource) {
+            // A kind says it better than a schema.
+            errors.retain(|other| other.path != error.path || other.kind != error.kind);
+            errors.push(error);
+        }
         if !errors.is_empty() {
-            return Err(Status::invalid(&self.gvk, object.name(), &errors));
+            return Err(Status::invalid(&self.blamed(), object.name(), &errors));
         }
         let roles = self.registry.roles();
         kind.admit(
@@ -134,6 +138,15 @@ impl<'a> Writing<'a> {
                 warn: &|text| self.caller.warn(text),
             },
         )
+    }
+
+    /// The kind that errors name: for shared storage the one it belongs to (row B9).
+    fn blamed(&self) -> GroupVersionKind {
+        if self.shape.kind.stored_as().is_some() {
+            GroupVersionKind::new("", "v1", &self.gvk.kind)
+        } else {
+            self.gvk.clone()
+        }
     }
 
     /// Rows X11, X12, X14, S8. Built-in kinds with a value of the wrong type are not readable at all: 400.

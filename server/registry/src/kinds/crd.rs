@@ -59,6 +59,10 @@ impl Kind for Crd {
         errors
     }
 
+    fn has_grace_period(&self) -> bool {
+        false
+    }
+
     fn prepare_delete(&self, object: &mut Object, _resource: &GroupResource, now: &str) -> Result<(), Status> {
         if object.is_terminating() {
             return Ok(());

@@ -111,11 +111,9 @@ impl Kind for NewEvent {
         let involved = text_at(object, &["regarding", "namespace"]);
         let allowed = if involved.is_empty() { "default" } else { involved.as_str() };
         if object.namespace() != allowed && !(involved.is_empty() && object.namespace() == "kube-system") {
-            errors.push(FieldError::invalid(
-                &Path::new("regarding.namespace"),
-                involved,
-                "does not match event.namespace",
-            ));
+            // Named as in the form it is stored in.
+            let path = Path::new("involvedObject.namespace");
+            errors.push(FieldError::invalid(&path, involved, "does not match event.namespace"));
         }
         match old {
             None => required(object, &mut errors),
@@ -144,7 +142,11 @@ fn rename(object: &mut Object, from: &str, to: &str) {
 }
 
 fn required(object: &Object, errors: &mut ErrorList) {
-    for field in ["eventTime", "reportingController", "reportingInstance", "action", "reason"] {
+    // Without a time it is taken for an event of the old form, which needs no more.
+    let timed = !text_at(object, &["eventTime"]).is_empty();
+    let needed: &[&str] =
+        if timed { &["reportingController", "reportingInstance", "action", "reason"] } else { &["eventTime"] };
+    for field in needed {
         if text_at(object, &[field]).is_empty() {
             errors.push(FieldError::required(&Path::new(field), ""));
         }

@@ -18,6 +18,10 @@ impl Kind for Namespace {
         NameRule::Label
     }
 
+    fn never_owned(&self) -> &'static [&'static str] {
+        &["spec"]
+    }
+
     fn prepare_create(&self, object: &mut Object) {
         object.0.insert("spec".into(), json!({"finalizers": ["kubernetes"]}));
         object.0.insert("status".into(), json!({"phase": "Active"}));

@@ -96,11 +96,14 @@ impl Kind for Binding {
         if text_at(object, &["roleRef", "name"]).is_empty() {
             errors.push(FieldError::required(&role.child("name"), ""));
         }
-        subjects(object, &mut errors);
+        let everywhere = object.kind() == "ClusterRoleBinding";
+        subjects(object, everywhere, &mut errors);
         if let Some(old) = old
             && old.at(&["roleRef"]) != object.at(&["roleRef"])
         {
-            let value = object.at(&["roleRef"]).cloned().unwrap_or(Value::Null);
+            // Shown under the names of Kubernetes' internal type.
+            let part = |key: &str| text_at(object, &["roleRef", key]);
+            let value = serde_json::json!({"APIGroup": part("apiGroup"), "Kind": part("kind"), "Name": part("name")});
             errors.push(FieldError::invalid(&role, value, "cannot change roleRef"));
         }
         errors
@@ -184,7 +187,8 @@ fn default_groups(object: &mut Object) {
     }
 }
 
-fn subjects(object: &Object, errors: &mut ErrorList) {
+/// In a RoleBinding a ServiceAccount without a namespace is one of the binding's own.
+fn subjects(object: &Object, everywhere: bool, errors: &mut ErrorList) {
     for (i, subject) in object.at(&["subjects"]).and_then(Value::as_array).into_iter().flatten().enumerate() {
         let path = Path::new("subjects").index(i);
         let text = |key: &str| subject.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -192,7 +196,7 @@ fn subjects(object: &Object, errors: &mut ErrorList) {
             errors.push(FieldError::required(&path.child("name"), ""));
         }
         match text("kind") {
-            "ServiceAccount" if text("namespace").is_empty() => {
+            "ServiceAccount" if everywhere && text("namespace").is_empty() => {
                 errors.push(FieldError::required(&path.child("namespace"), ""));
             }
             "ServiceAccount" | "User" | "Group" => {}

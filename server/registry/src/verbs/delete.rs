@@ -117,9 +117,9 @@ fn plan(
         metadata.insert("deletionTimestamp".into(), now.to_string().into());
         if shape.kind.has_grace_period() {
             metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
-        }
-        if generation > 0 {
-            metadata.insert("generation".into(), (generation + 1).into());
+            if generation > 0 {
+                metadata.insert("generation".into(), (generation + 1).into());
+            }
         }
     }
     let body = shape.body(&next)?;

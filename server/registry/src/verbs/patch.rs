@@ -39,7 +39,15 @@ impl Registry {
         }
         let patch = decode(&patch)?;
         if kind != PatchType::Json && !patch.is_object() {
-            return Err(Status::bad_request("error decoding patch: json: cannot unmarshal into a map"));
+            let found = match patch {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                _ => "number",
+            };
+            return Err(Status::bad_request(format!(
+                "error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+            )));
         }
         let modify = |old: &Object| {
             let before = Value::Object(old.0.clone());

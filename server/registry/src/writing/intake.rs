@@ -65,6 +65,11 @@ impl Writing<'_> {
                 self.gvk.kind
             )));
         }
+        if object.api_version() != wanted && !is_body {
+            let error =
+                FieldError::invalid(&Path::new("apiVersion"), object.api_version(), format!("must be {wanted}"));
+            return Err(Status::invalid(&self.gvk, object.name(), &vec![error]));
+        }
         if object.api_version() != wanted {
             return Err(Status::bad_request(format!(
                 "the API version in the data ({}) does not match the expected API version ({wanted})",

@@ -29,7 +29,10 @@ impl Writing<'_> {
         };
         // Row A12: each path owns its own part only.
         let reset: Vec<&str> = match self.target.subresource {
-            Subresource::None if version.has_status => vec!["status"],
+            Subresource::None => {
+                let own = self.shape.kind.never_owned().iter().copied();
+                own.chain(version.has_status.then_some("status")).collect()
+            }
             Subresource::Status => {
                 let others = version.schema.properties.iter().map(|(name, _)| name.as_str());
                 others.filter(|name| *name != "status").chain(["metadata", "spec"]).collect()
