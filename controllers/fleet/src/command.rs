@@ -16,8 +16,6 @@ pub enum Command {
     DockerClient,
     /// The groups of this session.
     Groups,
-    Cpus,
-    Memory,
 }
 
 impl Command {
@@ -29,8 +27,6 @@ impl Command {
             Self::DiskFree => &["df", "-P", "-k", "/var/lib"],
             Self::DockerClient => &["docker", "--version"],
             Self::Groups => &["id", "-Gn"],
-            Self::Cpus => &["getconf", "_NPROCESSORS_ONLN"],
-            Self::Memory => &["cat", "/proc/meminfo"],
         }
     }
 
@@ -41,8 +37,6 @@ impl Command {
             Self::DiskFree => "df -P -k /var/lib",
             Self::DockerClient => "docker --version",
             Self::Groups => "id -Gn",
-            Self::Cpus => "getconf _NPROCESSORS_ONLN",
-            Self::Memory => "cat /proc/meminfo",
         }
     }
 
@@ -193,15 +187,8 @@ mod tests {
     use super::*;
     use crate::bareword::Bareword;
 
-    const COMMANDS: [Command; 7] = [
-        Command::SudoCheck,
-        Command::OsRelease,
-        Command::DiskFree,
-        Command::DockerClient,
-        Command::Groups,
-        Command::Cpus,
-        Command::Memory,
-    ];
+    const COMMANDS: [Command; 5] =
+        [Command::SudoCheck, Command::OsRelease, Command::DiskFree, Command::DockerClient, Command::Groups];
 
     #[test]
     fn every_command_line_is_made_of_words_no_shell_interprets() {

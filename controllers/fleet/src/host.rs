@@ -9,6 +9,7 @@ use crate::fleet::Inner;
 use crate::local;
 use crate::output::Output;
 use crate::ssh::Link;
+use otternauts_types::server::ObservedHostKey;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,10 +28,12 @@ struct Shared {
 }
 
 /// How a connection came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connected {
     /// Time to connect and log in; none when the connection stood already.
     pub took: Option<Duration>,
+    /// The confirmed key; none for the local machine.
+    pub host_key: Option<ObservedHostKey>,
 }
 
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -56,8 +59,9 @@ impl Host {
     /// Makes sure that the connection stands.
     pub async fn connect(&self) -> Result<Connected> {
         let started = Instant::now();
-        let fresh = self.link().await?.1;
-        Ok(Connected { took: fresh.then(|| started.elapsed()) })
+        let (link, fresh) = self.link().await?;
+        let took = fresh.then(|| started.elapsed());
+        Ok(Connected { took, host_key: link.map(|l| l.shown().clone()) })
     }
 
     /// Hangs up; the next operation logs in anew, which is how a new group membership comes into force.

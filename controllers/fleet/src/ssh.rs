@@ -25,9 +25,12 @@ const DIAL_STDIO: &str = "sudo -n docker system dial-stdio";
 
 pub(crate) type ChannelStream = russh::ChannelStream<client::Msg>;
 
+type Pinned = (client::Handle<Handler>, ObservedHostKey);
+
 /// An authenticated connection.
 pub(crate) struct Link {
     handle: Arc<client::Handle<Handler>>,
+    shown: ObservedHostKey,
     sessions: Arc<Semaphore>,
     /// The engine's socket cannot be reached as the user: go through sudo.
     through_sudo: AtomicBool,
@@ -52,7 +55,7 @@ impl Link {
     /// Connects, compares the host key with the pinned one before any credential is sent (R21), and logs in.
     pub(crate) async fn open(target: &SshTarget, timeouts: &Timeouts, loss: Loss) -> Result<Self> {
         let key = keys::load(&target.private_key)?;
-        let mut handle = Self::pinned(target, timeouts, &loss).await?;
+        let (mut handle, shown) = Self::pinned(target, timeouts, &loss).await?;
         let logged_in = timeout(timeouts.authenticate, log_in(&mut handle, target, key))
             .await
             .unwrap_or(Err(Error::Timeout { what: "authentication", after: timeouts.authenticate }));
@@ -62,6 +65,7 @@ impl Link {
         logged_in?;
         Ok(Self {
             handle: Arc::new(handle),
+            shown,
             sessions: Arc::new(Semaphore::new(SESSIONS)),
             through_sudo: AtomicBool::new(false),
             timeouts: timeouts.clone(),
@@ -69,26 +73,32 @@ impl Link {
     }
 
     /// A server has several host keys and shows the kind we prefer; the confirmed one may be of another kind.
-    async fn pinned(target: &SshTarget, timeouts: &Timeouts, loss: &Loss) -> Result<client::Handle<Handler>> {
+    async fn pinned(target: &SshTarget, timeouts: &Timeouts, loss: &Loss) -> Result<Pinned> {
         let mut first_seen = None;
         for kind in [None, Some(keys::Kind::Ed25519), Some(keys::Kind::Ecdsa), Some(keys::Kind::Rsa)] {
             let seen = Seen::default();
             let handler = Handler::pinned(target.host_key.clone(), seen.clone(), loss.clone());
             let result = handshake(&target.address, target.port, keys::preferred(kind), handler, timeouts).await;
             match (result, seen.take()) {
-                (Ok(handle), _) => return Ok(handle),
+                (Ok(handle), Some(observed)) => return Ok((handle, observed)),
                 (Err(_), Some(observed)) if observed.fingerprint != target.host_key.as_str() => {
                     first_seen.get_or_insert(observed);
                 }
                 // The server has no key of that kind.
                 (Err(_), None) if first_seen.is_some() => {}
                 (Err(e), _) => return Err(e),
+                (Ok(handle), None) => hang_up(&handle).await,
             }
         }
         let Some(observed) = first_seen else {
             return Err(Error::Unreachable { address: target.authority(), why: "it showed no host key".to_owned() });
         };
         Err(Error::HostKeyMismatch { expected: target.host_key.to_string(), observed })
+    }
+
+    /// The key the server showed, which is the confirmed one.
+    pub(crate) fn shown(&self) -> &ObservedHostKey {
+        &self.shown
     }
 
     pub(crate) fn is_closed(&self) -> bool {

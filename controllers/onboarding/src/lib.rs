@@ -1,1 +1,84 @@
-//! See README.md.
+//! Makes bare servers members of a swarm, and lets them go again. See README.md.
+
+mod act;
+mod cluster;
+mod context;
+mod decide;
+mod facts;
+mod observe;
+mod observed;
+mod plan;
+mod reconcile;
+mod removal;
+mod status;
+mod text;
+
+use context::{Context, cluster_name};
+use futures::{FutureExt as _, StreamExt as _};
+use kube::api::Api;
+use kube::runtime::controller::{Config, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Client, ResourceExt as _};
+use otternauts_fleet::Fleet;
+use otternauts_types::{Cluster, Server};
+use std::future::Future;
+use std::sync::Arc;
+
+/// Servers under work at once; most of the time goes by waiting for them.
+const CONCURRENCY: u16 = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a controller ended before it was told to")]
+    Ended,
+}
+
+/// Runs the controllers of Server and Cluster until `shutdown`; steps under way are finished first.
+pub async fn run(
+    client: Client,
+    fleet: Fleet,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    let shutdown = shutdown.shared();
+    let servers: Api<Server> = Api::all(client.clone());
+    let clusters: Api<Cluster> = Api::all(client.clone());
+    let by_server = Controller::new(servers.clone(), watcher::Config::default());
+    let store = by_server.store();
+    let reporter = Reporter { controller: "otternauts-onboarding".to_owned(), instance: None };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let ctx = Arc::new(Context::new(client, fleet, recorder, store.clone()));
+
+    let lost = Arc::clone(&ctx);
+    let losses = ctx.fleet.losses().map(move |name| lost.mark_lost(name));
+    let config = || Config::default().concurrency(CONCURRENCY);
+    let of_cluster = move |cluster: Cluster| {
+        let name = cluster.name_any();
+        let all = store.state().into_iter().filter(|s| cluster_name(s) == name).map(|s| ObjectRef::from_obj(&*s));
+        all.collect::<Vec<_>>()
+    };
+    let onboarding = by_server
+        .with_config(config())
+        .watches(clusters.clone(), watcher::Config::default(), of_cluster)
+        .reconcile_all_on(losses)
+        .graceful_shutdown_on(shutdown.clone())
+        .run(reconcile::reconcile, reconcile::on_error, Arc::clone(&ctx))
+        .for_each(|result| async {
+            if let Err(e) = result {
+                tracing::debug!(error = %e, "the queue of Servers");
+            }
+        });
+    let counting = Controller::new(clusters, watcher::Config::default())
+        .with_config(config())
+        .watches(servers, watcher::Config::default(), |server| [cluster::of(&server)])
+        .graceful_shutdown_on(shutdown.clone())
+        .run(cluster::reconcile, cluster::on_error, ctx)
+        .for_each(|result| async {
+            if let Err(e) = result {
+                tracing::debug!(error = %e, "the queue of Clusters");
+            }
+        });
+    futures::join!(onboarding, counting);
+    if shutdown.peek().is_some() { Ok(()) } else { Err(Error::Ended) }
+}

@@ -1,0 +1,115 @@
+//! The Cluster's status: how many nodes and managers, and whether they can decide (OT-26, OT-F17).
+
+use crate::context::{Context, cluster_name};
+use crate::text::reason;
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use otternauts_fleet::docker::{Node, NodeRole};
+use otternauts_types::{Cluster, ClusterStatus, Condition, ConditionStatus, Server, set_condition};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a manager says about its swarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    NoSwarm,
+    /// The swarm exists, but none of its managers answers.
+    Unreachable,
+    Nodes(Vec<Node>),
+}
+
+pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Action, crate::reconcile::Error> {
+    let name = cluster.name_any();
+    let before = cluster.status.clone().unwrap_or_default();
+    let seen = match &before.swarm_id {
+        None => Seen::NoSwarm,
+        Some(swarm) => match ctx.manager(&name, swarm, None).await {
+            None => Seen::Unreachable,
+            Some(manager) => manager.docker.nodes().await.map_or(Seen::Unreachable, Seen::Nodes),
+        },
+    };
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let after = status(&before, &seen, cluster.metadata.generation.unwrap_or_default(), &now);
+    if after != before {
+        let patch = json!({ "status": {
+            "managers": after.managers, "nodes": after.nodes, "quorum": after.quorum,
+            "observedGeneration": after.observed_generation, "conditions": after.conditions,
+        }});
+        ctx.clusters.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    }
+    Ok(match seen {
+        // The loss of a manager's connection is told; its return is not.
+        Seen::Unreachable => Action::requeue(Duration::from_secs(15)),
+        _ => Action::await_change(),
+    })
+}
+
+pub fn on_error(cluster: Arc<Cluster>, error: &crate::reconcile::Error, _: Arc<Context>) -> Action {
+    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(cluster = cluster.name_any(), error = %error, source, "a Cluster could not be reconciled");
+    Action::requeue(Duration::from_secs(5))
+}
+
+/// Pure: the status that follows from what was seen.
+pub fn status(before: &ClusterStatus, seen: &Seen, generation: i64, now: &str) -> ClusterStatus {
+    let mut after = before.clone();
+    after.observed_generation = Some(generation);
+    let mut set = |r#type: &str, status, reason: &str, message: String| {
+        let condition = Condition {
+            r#type: r#type.to_owned(),
+            status,
+            reason: reason.to_owned(),
+            message,
+            last_transition_time: None,
+            observed_generation: Some(generation),
+        };
+        set_condition(&mut after.conditions, condition, now);
+    };
+    use ConditionStatus::{False, True};
+    let nodes = match seen {
+        Seen::NoSwarm => {
+            set("Ready", False, "NoSwarm", "No server has initialized the swarm yet.".to_owned());
+            (after.managers, after.nodes, after.quorum) = (Some(0), Some(0), Some(false));
+            return after;
+        }
+        Seen::Unreachable => {
+            set("Ready", False, reason::MANAGERS_UNREACHABLE, "No manager of the cluster can be reached.".to_owned());
+            after.quorum = Some(false);
+            return after;
+        }
+        Seen::Nodes(nodes) => nodes,
+    };
+    let managers: Vec<&Node> = nodes.iter().filter(|n| n.role == NodeRole::Manager).collect();
+    let reachable = managers.iter().filter(|n| n.reachable == Some(true)).count();
+    let quorum = reachable * 2 > managers.len();
+    if quorum {
+        set("Ready", True, reason::READY, "The swarm's managers can decide.".to_owned());
+    } else {
+        let message = format!("{reachable} of {} managers reach one another: no majority.", managers.len());
+        set("Ready", False, "NoQuorum", message);
+    }
+    if managers.len() % 2 == 0 && !managers.is_empty() {
+        let tolerated = (managers.len() - 1) / 2;
+        let message = format!(
+            "{} managers tolerate the loss of {tolerated}, as many as {} would: an even number only adds risk. 3 are recommended.",
+            managers.len(),
+            managers.len() - 1
+        );
+        set("QuorumRisk", True, "EvenManagers", message);
+    } else {
+        set("QuorumRisk", False, "OddManagers", "The number of managers is odd.".to_owned());
+    }
+    let count = |n: usize| i32::try_from(n).ok();
+    (after.managers, after.nodes, after.quorum) = (count(managers.len()), count(nodes.len()), Some(quorum));
+    after
+}
+
+/// The Cluster to look at when a Server changed.
+pub fn of(server: &Server) -> kube::runtime::reflector::ObjectRef<Cluster> {
+    kube::runtime::reflector::ObjectRef::new(cluster_name(server))
+}
+
+#[cfg(test)]
+mod tests;

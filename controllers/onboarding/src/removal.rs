@@ -1,0 +1,212 @@
+//! A Server that is being deleted: its tasks move away, it leaves the swarm, the swarm forgets it, then the object may go
+//! (OT-25). Every pass looks anew, so it does not matter where an earlier one stopped.
+
+use crate::context::{Context, Manager, cluster_name};
+use crate::decide::{Decision, Finding, Retry};
+use crate::reconcile::{Error, patch_finalizers, write};
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use otternauts_fleet::docker::{Docker, LocalNodeState, Node, NodeAvailability, NodeRole, TaskState};
+use otternauts_types::{CLEANUP_FINALIZER, Cluster, ConditionStatus, FORCE_DELETE_ANNOTATION, Server};
+use serde_json::json;
+use std::time::Duration;
+
+/// What a pass came to.
+enum Pass {
+    Gone,
+    Waiting(String),
+}
+
+pub async fn remove(ctx: &Context, server: &Server) -> Result<Action, Error> {
+    if !server.finalizers().iter().any(|f| f == CLEANUP_FINALIZER) {
+        ctx.forget(&server.name_any());
+        return Ok(Action::await_change());
+    }
+    let cluster = ctx.clusters.get_opt(cluster_name(server)).await?;
+    let swarm = cluster.as_ref().and_then(|c| c.status.as_ref()).and_then(|s| s.swarm_id.clone());
+    let node_id = server.status.as_ref().and_then(|s| s.swarm_node_id.clone());
+    let forced = server.annotations().contains_key(FORCE_DELETE_ANNOTATION);
+    let pass = match (&cluster, swarm) {
+        (Some(cluster), Some(swarm)) => {
+            let departure = Departure { ctx, server, cluster, swarm: &swarm, node_id: node_id.as_deref() };
+            if forced { departure.force().await } else { departure.pass().await? }
+        }
+        _ => Pass::Gone,
+    };
+    match pass {
+        Pass::Gone => release(ctx, server).await,
+        Pass::Waiting(why) => {
+            let mut written = server.clone();
+            write(ctx, &mut written, &waiting(server, why)).await?;
+            Ok(Action::requeue(Duration::from_secs(3)))
+        }
+    }
+}
+
+fn waiting(server: &Server, message: String) -> Decision {
+    let finding = Finding { kind: "Ready", status: ConditionStatus::False, reason: "Removing".to_owned(), message };
+    let status = server.status.clone().unwrap_or_default();
+    Decision { status, findings: vec![finding], step: None, retry: Retry::Backoff }
+}
+
+async fn release(ctx: &Context, server: &Server) -> Result<Action, Error> {
+    release_claim(ctx, server).await?;
+    let rest: Vec<String> = server.finalizers().iter().filter(|f| *f != CLEANUP_FINALIZER).cloned().collect();
+    patch_finalizers(ctx, server, &rest).await?;
+    tracing::info!(server = server.name_any(), "removed from the fleet");
+    ctx.forget(&server.name_any());
+    Ok(Action::await_change())
+}
+
+/// A claim to make the swarm must not outlive its Server while there is no swarm.
+async fn release_claim(ctx: &Context, server: &Server) -> Result<(), Error> {
+    let Some(cluster) = ctx.clusters.get_opt(cluster_name(server)).await? else { return Ok(()) };
+    let status = cluster.status.clone().unwrap_or_default();
+    if status.swarm_id.is_none() && status.init_server.as_deref() == Some(&server.name_any()) {
+        clear(ctx, &cluster).await?;
+    }
+    Ok(())
+}
+
+async fn clear(ctx: &Context, cluster: &Cluster) -> Result<(), Error> {
+    let meta = json!({ "resourceVersion": cluster.resource_version() });
+    let patch = json!({ "metadata": meta, "status": { "swarmID": null, "initServer": null } });
+    ctx.clusters.patch_status(&cluster.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+struct Departure<'a> {
+    ctx: &'a Context,
+    server: &'a Server,
+    cluster: &'a Cluster,
+    swarm: &'a str,
+    node_id: Option<&'a str>,
+}
+
+impl Departure<'_> {
+    async fn manager(&self) -> Option<Manager> {
+        let cluster = self.cluster.name_any();
+        self.ctx.manager(&cluster, self.swarm, Some(&self.server.name_any())).await
+    }
+
+    /// The host is gone for good: only the swarm is told.
+    async fn force(&self) -> Pass {
+        if let (Some(id), Some(manager)) = (self.node_id, self.manager().await) {
+            let docker = &manager.docker;
+            if let Ok(Some(mut node)) = docker.node(id).await {
+                if node.role == NodeRole::Manager {
+                    node.role = NodeRole::Worker;
+                    if let Err(e) = docker.node_update(&node).await {
+                        tracing::warn!(server = self.server.name_any(), error = %e, "the lost manager could not be demoted");
+                    }
+                }
+                if let Err(e) = docker.node_remove(id, true).await {
+                    tracing::warn!(server = self.server.name_any(), error = %e, "the lost node could not be removed");
+                }
+            }
+        }
+        Pass::Gone
+    }
+
+    async fn pass(&self) -> Result<Pass, Error> {
+        let own = match self.ctx.host(self.server).await {
+            Some(host) => host.docker().await.ok(),
+            None => None,
+        };
+        let Some(own) = own else {
+            return Ok(match self.node_id {
+                None => Pass::Gone,
+                Some(id) => self.without_host(id).await,
+            });
+        };
+        let Ok(info) = own.info().await else { return Ok(Pass::Waiting("Docker does not answer.".to_owned())) };
+        let local = info.swarm;
+        if local.state == LocalNodeState::Inactive {
+            return Ok(match self.node_id {
+                Some(id) => self.forget_node(id).await,
+                None => Pass::Gone,
+            });
+        }
+        let ours = local.cluster_id.as_deref() == Some(self.swarm) || self.node_id == Some(local.node_id.as_str());
+        if !ours {
+            return Ok(Pass::Gone);
+        }
+        match self.manager().await {
+            Some(manager) => Ok(self.leave(&own, &manager.docker, &local.node_id).await),
+            None => self.last_manager(&own).await,
+        }
+    }
+
+    async fn without_host(&self, id: &str) -> Pass {
+        if let Some(manager) = self.manager().await
+            && matches!(manager.docker.node(id).await, Ok(None))
+        {
+            return Pass::Gone;
+        }
+        Pass::Waiting(format!(
+            "The server cannot be reached to leave the swarm. If it is gone for good, set the annotation {FORCE_DELETE_ANNOTATION}."
+        ))
+    }
+
+    async fn forget_node(&self, id: &str) -> Pass {
+        let Some(manager) = self.manager().await else { return Pass::Gone };
+        match manager.docker.node_remove(id, true).await {
+            Ok(()) => Pass::Gone,
+            Err(e) => Pass::Waiting(format!("The swarm does not let go of the node: {e}.")),
+        }
+    }
+
+    /// Drain, demote, wait for the tasks to move, leave, remove.
+    async fn leave(&self, own: &Docker, manager: &Docker, id: &str) -> Pass {
+        let node = match manager.node(id).await {
+            Ok(Some(node)) => node,
+            Ok(None) => return left(own.swarm_leave(true).await),
+            Err(e) => return Pass::Waiting(format!("The managers do not answer: {e}.")),
+        };
+        if node.role == NodeRole::Manager || node.availability != NodeAvailability::Drain {
+            let wish = Node { role: NodeRole::Worker, availability: NodeAvailability::Drain, ..node };
+            let why = manager.node_update(&wish).await.err().map(|e| format!(" {e}.")).unwrap_or_default();
+            return Pass::Waiting(format!("Moving the tasks away.{why}"));
+        }
+        let running = |t: &&otternauts_fleet::docker::Task| t.node_id == id && t.state == TaskState::Running;
+        match manager.tasks(None).await {
+            Ok(tasks) if tasks.iter().filter(running).count() > 0 => {
+                return Pass::Waiting("Waiting for the last tasks to move away.".to_owned());
+            }
+            Ok(_) => {}
+            Err(e) => return Pass::Waiting(format!("The managers do not answer: {e}.")),
+        }
+        if let Pass::Waiting(why) = left(own.swarm_leave(true).await) {
+            return Pass::Waiting(why);
+        }
+        self.forget_node(id).await
+    }
+
+    /// Nobody else has a say: the swarm ends with this server, unless others would be left behind.
+    async fn last_manager(&self, own: &Docker) -> Result<Pass, Error> {
+        let others = own.nodes().await.map(|nodes| nodes.len().saturating_sub(1));
+        match others {
+            Ok(0) => {
+                let pass = left(own.swarm_leave(true).await);
+                if matches!(pass, Pass::Gone) {
+                    clear(self.ctx, self.cluster).await?;
+                }
+                Ok(pass)
+            }
+            Ok(n) => Ok(Pass::Waiting(format!(
+                "This is the only manager that can be reached, and {n} more nodes are in the swarm: remove them first, or add a manager."
+            ))),
+            Err(e) => Ok(Pass::Waiting(format!("The swarm cannot be asked: {e}."))),
+        }
+    }
+}
+
+fn left(result: otternauts_fleet::Result<()>) -> Pass {
+    match result {
+        Ok(()) => Pass::Gone,
+        // Not part of a swarm (any more).
+        Err(otternauts_fleet::Error::Docker { status: 503, .. }) => Pass::Gone,
+        Err(e) => Pass::Waiting(format!("The server does not leave the swarm: {e}.")),
+    }
+}
