@@ -102,11 +102,7 @@ async fn run(
 ) -> anyhow::Result<()> {
     let shutdown = stop.cancelled_owned();
     match controller {
-        Controller::Onboarding => {
-            // Its crate is not there yet.
-            tracing::warn!("the onboarding controller is not in this build");
-            shutdown.await;
-        }
+        Controller::Onboarding => otternauts_onboarding::run(client, fleet, shutdown).await?,
         Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
     }
     Ok(())
