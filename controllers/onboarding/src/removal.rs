@@ -90,23 +90,18 @@ impl Departure<'_> {
         self.ctx.manager(&cluster, self.swarm, Some(&self.server.name_any())).await
     }
 
-    /// The host is gone for good: only the swarm is told.
+    /// The host is gone for good: only the swarm is told, if anybody there answers.
     async fn force(&self) -> Pass {
-        if let (Some(id), Some(manager)) = (self.node_id, self.manager().await) {
-            let docker = &manager.docker;
-            if let Ok(Some(mut node)) = docker.node(id).await {
-                if node.role == NodeRole::Manager {
-                    node.role = NodeRole::Worker;
-                    if let Err(e) = docker.node_update(&node).await {
-                        tracing::warn!(server = self.server.name_any(), error = %e, "the lost manager could not be demoted");
-                    }
-                }
-                if let Err(e) = docker.node_remove(id, true).await {
-                    tracing::warn!(server = self.server.name_any(), error = %e, "the lost node could not be removed");
-                }
-            }
+        let (Some(id), Some(manager)) = (self.node_id, self.manager().await) else { return Pass::Gone };
+        let node = match manager.docker.node(id).await {
+            Ok(Some(node)) => node,
+            Ok(None) => return Pass::Gone,
+            Err(e) => return Pass::Waiting(format!("The managers do not answer: {e}.")),
+        };
+        if let Some(why) = demote(&manager.docker, &node).await {
+            return Pass::Waiting(why);
         }
-        Pass::Gone
+        self.forget_node(id).await
     }
 
     async fn pass(&self) -> Result<Pass, Error> {
@@ -164,10 +159,8 @@ impl Departure<'_> {
             Ok(None) => return left(own.swarm_leave(true).await),
             Err(e) => return Pass::Waiting(format!("The managers do not answer: {e}.")),
         };
-        if node.role == NodeRole::Manager || node.availability != NodeAvailability::Drain {
-            let wish = Node { role: NodeRole::Worker, availability: NodeAvailability::Drain, ..node };
-            let why = manager.node_update(&wish).await.err().map(|e| format!(" {e}.")).unwrap_or_default();
-            return Pass::Waiting(format!("Moving the tasks away.{why}"));
+        if let Some(why) = demote(manager, &node).await {
+            return Pass::Waiting(why);
         }
         let running = |t: &&otternauts_fleet::docker::Task| t.node_id == id && t.state == TaskState::Running;
         match manager.tasks(None).await {
@@ -197,9 +190,22 @@ impl Departure<'_> {
             Ok(n) => Ok(Pass::Waiting(format!(
                 "This is the only manager that can be reached, and {n} more nodes are in the swarm: remove them first, or add a manager."
             ))),
-            Err(e) => Ok(Pass::Waiting(format!("The swarm cannot be asked: {e}."))),
+            Err(e) => Ok(Pass::Waiting(format!(
+                "The swarm cannot decide: {e}. To give it up, set the annotation {FORCE_DELETE_ANNOTATION}."
+            ))),
         }
     }
+}
+
+/// Drains and demotes the node; None when that is done. A manager that left before the others let it go would take their
+/// majority along: its part in their decisions ends some seconds after its role does.
+async fn demote(manager: &Docker, node: &Node) -> Option<String> {
+    if node.role == NodeRole::Manager || node.availability != NodeAvailability::Drain {
+        let wish = Node { role: NodeRole::Worker, availability: NodeAvailability::Drain, ..node.clone() };
+        let why = manager.node_update(&wish).await.err().map(|e| format!(" {e}.")).unwrap_or_default();
+        return Some(format!("Moving the tasks away.{why}"));
+    }
+    node.reachable.is_some().then(|| "Waiting for the other managers to let this one go.".to_owned())
 }
 
 fn left(result: otternauts_fleet::Result<()>) -> Pass {
