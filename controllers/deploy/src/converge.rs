@@ -92,10 +92,8 @@ pub fn outcome(rendered: &Rendered, observed: &Observed, progress: &[ServiceProg
         match (service.update, is_as_wanted(wanted, service)) {
             // A rollback brings the old spec back, our label with it.
             (Update::RolledBack, false) => {
-                return Outcome::RolledBack(problem(
-                    reason::ROLLED_BACK,
-                    format!("Service {name} was rolled back by the swarm"),
-                ));
+                let text = format!("Service {name} was rolled back by the swarm");
+                return Outcome::RolledBack(Problem::new(reason::ROLLED_BACK, text, why_rolled_back(service)));
             }
             (Update::Paused, _) => {
                 return Outcome::Stuck(problem(
@@ -109,11 +107,20 @@ pub fn outcome(rendered: &Rendered, observed: &Observed, progress: &[ServiceProg
     if progress.iter().all(|p| p.done) { Outcome::Converged } else { Outcome::Waiting }
 }
 
+/// The error of the task that made Swarm go back: it is of no present spec any more.
+fn why_rolled_back(service: &ObservedService) -> String {
+    let failed =
+        service.tasks.iter().filter(|t| !t.current && matches!(t.state, TaskState::Failed | TaskState::Rejected));
+    let last = failed.max_by(|a, b| a.timestamp.cmp(&b.timestamp));
+    last.map_or_else(|| service.update_message.clone(), |t| t.error.clone())
+}
+
 fn service_progress(image: &str, service: &ObservedService) -> ServiceProgress {
     let of_new = |t: &&ObservedTask| t.current && t.wanted;
     let running = service.tasks.iter().filter(of_new).filter(|t| t.state == TaskState::Running).count() as u64;
     let old_ones = service.tasks.iter().any(|t| !t.current && t.wanted && t.state == TaskState::Running);
-    let settled = service.update == Update::Settled;
+    // "Rolled back" stays on a service until its next update: it matters only where what runs is not what is wanted.
+    let settled = matches!(service.update, Update::Settled | Update::RolledBack);
     let done = if service.job {
         service.completed >= service.desired
     } else {

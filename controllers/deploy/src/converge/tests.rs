@@ -97,5 +97,6 @@ fn the_swarm_giving_up_ends_the_rollout() {
     assert!(matches!(at(Update::RolledBack, "older"), Outcome::RolledBack(p) if p.reason == reason::ROLLED_BACK));
     assert!(matches!(at(Update::Paused, &wanted), Outcome::Stuck(p) if p.sentence == "Service web is unhealthy"));
     assert_eq!(at(Update::RolledBack, &wanted), Outcome::Waiting, "a rollback to what is wanted is no failure");
+    check(&service(1, Update::RolledBack, vec![task("1", TaskState::Running, true, true, "")]), true, None);
     assert_eq!(at(Update::Settled, "older"), Outcome::Waiting);
 }
