@@ -22,7 +22,7 @@ pub use ingress::{Domain, Ingress};
 pub use interpolate::Values;
 pub use policy::{Level, POLICY_LABEL, Policy};
 pub use port::Port;
-pub use project::{Compiled, File, Project, Shared, Source, compile, registries};
+pub use project::{Compiled, File, Project, Shared, Source, compile, compile_tree, registries};
 pub use render::{Identity, Inline, InlineKind, Rendered, RenderedService, label, render, swarm_stack_name};
 pub use service::Service;
 pub use tree::{Entry, MAX_ALIASES, MAX_BYTES, MAX_DEPTH, Node, Position, Value, parse};
@@ -38,6 +38,11 @@ pub fn admit(compose: &str, policy: &Policy) -> Result<Vec<Finding>, Vec<Finding
 /// Every error and every warning in the uninterpolated text (the whole list, never only the first).
 pub fn check(compose: &str, policy: &Policy) -> Findings {
     project::read(compose, interpolate::Known::Nothing, policy).1
+}
+
+/// As [`check`], of a document that is parsed already: findings name the positions of its nodes.
+pub fn check_tree(root: Node, policy: &Policy) -> Findings {
+    project::read_tree(root, interpolate::Known::Nothing, policy).1
 }
 
 #[cfg(test)]

@@ -52,7 +52,15 @@ pub struct Compiled {
 
 /// Parses, interpolates and judges. `Err` lists every error, unresolved variables among them.
 pub fn compile(text: &str, values: &Values, policy: &Policy) -> Result<Compiled, Vec<Finding>> {
-    let (project, found) = read(text, Known::All(values), policy);
+    compiled(read(text, Known::All(values), policy))
+}
+
+/// As [`compile`], of a document that is parsed already: findings name the positions of its nodes.
+pub fn compile_tree(root: Node, values: &Values, policy: &Policy) -> Result<Compiled, Vec<Finding>> {
+    compiled(read_tree(root, Known::All(values), policy))
+}
+
+fn compiled((project, found): (Option<Project>, Findings)) -> Result<Compiled, Vec<Finding>> {
     match project {
         Some(project) if found.errors.is_empty() => Ok(Compiled { project, warnings: found.warnings }),
         _ => Err(found.errors),
@@ -61,10 +69,13 @@ pub fn compile(text: &str, values: &Values, policy: &Policy) -> Result<Compiled,
 
 /// The one way through the crate's rooms, for admission and for deployment.
 pub(crate) fn read(text: &str, known: Known<'_>, policy: &Policy) -> (Option<Project>, Findings) {
-    let mut root = match tree::parse(text) {
-        Ok(root) => root,
-        Err(error) => return (None, Findings { errors: vec![error], warnings: Vec::new() }),
-    };
+    match tree::parse(text) {
+        Ok(root) => read_tree(root, known, policy),
+        Err(error) => (None, Findings { errors: vec![error], warnings: Vec::new() }),
+    }
+}
+
+pub(crate) fn read_tree(mut root: Node, known: Known<'_>, policy: &Policy) -> (Option<Project>, Findings) {
     let mut walk = Walk::new(policy);
     interpolate(&mut root, "", known, &mut walk.errors);
     let project = project(&mut walk, &root, known);

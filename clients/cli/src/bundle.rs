@@ -3,9 +3,10 @@
 
 use crate::dotenv;
 use anyhow::Context as _;
-use otternauts_compose::{Entry, Finding, Node, Position, Value, Values};
+use otternauts_compose::{Entry, Finding, MAX_BYTES, Node, Position, Value, Values};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The largest file that is taken in, in bytes: Swarm's own limit for configs.
@@ -14,6 +15,8 @@ const MAX_FILE: u64 = 500 * 1024;
 /// A compose file ready to be sent.
 pub struct Bundle {
     pub text: String,
+    /// The same as a tree whose positions are those of the file as the person wrote it.
+    pub root: Node,
     /// The file's own `name`.
     pub name: Option<String>,
     /// Values for a ConfigMap: contents of configs.
@@ -42,8 +45,13 @@ impl From<anyhow::Error> for Trouble {
     }
 }
 
+/// Reads a compose file and what it names; `-` is standard input.
 pub fn load(path: &Path) -> Result<Bundle, Trouble> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin().lock().take(MAX_BYTES as u64 + 1)),
+        false => std::fs::File::open(path).and_then(|f| std::io::read_to_string(f.take(MAX_BYTES as u64 + 1))),
+    };
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
     bundle(&text, &base)
 }
@@ -62,7 +70,7 @@ fn bundle(text: &str, base: &Path) -> Result<Bundle, Trouble> {
         true => text.to_owned(),
         false => serde_saphyr::to_string(&plain(&root)).context("cannot write the compose file as YAML")?,
     };
-    Ok(Bundle { text, name, public: taker.public, private: taker.private })
+    Ok(Bundle { text, root, name, public: taker.public, private: taker.private })
 }
 
 struct Taker {
@@ -192,7 +200,7 @@ fn plain(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(b) => Json::Bool(*b),
-        Value::Number(text) => match text.parse::<u64>() {
+        Value::Number(text) => match text.parse::<i64>() {
             Ok(number) if number.to_string() == *text => Json::from(number),
             _ => Json::String(text.clone()),
         },
@@ -216,15 +224,14 @@ mod tests {
 
     #[test]
     fn files_travel_as_values_and_the_result_compiles() {
-        let dir = std::env::temp_dir().join(format!("otter-bundle-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a directory");
+        let temporary = tempfile::tempdir().expect("a directory");
+        let dir = temporary.path();
         std::fs::write(dir.join("app.env"), "A=from file\nB=$tricky ${x}\n").expect("written");
         std::fs::write(dir.join("app.toml"), "x = 1\n").expect("written");
         std::fs::write(dir.join("key.bin"), [0u8, 255, 1]).expect("written");
         let text = "services:\n  web:\n    image: nginx\n    env_file: app.env\n    environment: [A=own]\n    configs:\n      - {source: c, target: /c, mode: 0440}\n    secrets: [s]\nconfigs: {c: {file: app.toml}}\nsecrets: {s: {file: ./key.bin}}\n";
-        let bundled = bundle(text, &dir);
-        let missing = bundle("services: {web: {image: x}}\nconfigs: {c: {file: gone}}\n", &dir);
-        std::fs::remove_dir_all(&dir).expect("removed");
+        let bundled = bundle(text, dir);
+        let missing = bundle("services: {web: {image: x}}\nconfigs: {c: {file: gone}}\n", dir);
         let Ok(bundle) = bundled else { panic!("bundles") };
         let mut values = Values::default();
         bundle.add_to(&mut values);

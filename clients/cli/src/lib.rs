@@ -2,21 +2,17 @@
 
 mod args;
 mod bundle;
-mod client;
-mod completion;
-mod deploy;
+mod commands;
+mod connect;
 mod dotenv;
 mod exit;
-mod logs;
-mod progress;
-mod server;
-mod status;
-mod table;
-mod terminal;
-mod validate;
+mod findings;
+mod follow;
+mod output;
+mod ready;
 mod voice;
 
-use args::{Command, Otter, ServerCommand};
+use args::Otter;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use exit::Code;
 use std::ffi::OsString;
@@ -30,30 +26,48 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 /// As [`run`], with commands of other rooms (`serve` and the like) shown in help and completion. They are not run here: whoever
 /// starts the program sends them where they belong.
 pub fn run_beside(args: Vec<OsString>, others: Vec<clap::Command>) -> ExitCode {
+    let names: Vec<String> = others.iter().map(|c| c.get_name().to_owned()).collect();
     let command = Otter::command().subcommands(others);
-    let parsed = command.clone().try_get_matches_from(args).and_then(|m| Otter::from_arg_matches(&m));
-    let otter = match parsed {
-        Ok(otter) => otter,
-        Err(error) => {
-            // Help and version are answers; everything else is a wrong use.
-            let code = if error.use_stderr() { Code::Usage } else { Code::Ok };
-            let _ = error.print();
-            return code.into();
-        }
+    let matches = match command.clone().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refuse(&error),
     };
+    if let Some(name) = matches.subcommand_name().filter(|name| names.iter().any(|n| n == name)) {
+        let text = format!("{name} comes first and has its own options: otter {name} --help\n");
+        return refuse(&command.clone().error(clap::error::ErrorKind::ArgumentConflict, text));
+    }
+    match Otter::from_arg_matches(&matches) {
+        Ok(otter) => start(otter, command),
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Help and version are answers; everything else is a wrong use.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the stream is closed.
+    let _ = error.print();
+    if error.use_stderr() { Code::Usage.into() } else { Code::Ok.into() }
+}
+
+fn start(otter: Otter, command: clap::Command) -> ExitCode {
+    output::set_quiet(otter.global.quiet);
+    start_logs(otter.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let done = runtime.block_on(async {
         tokio::select! {
-            result = dispatch(otter, command) => result,
+            done = commands::run(otter, command) => done,
             _ = tokio::signal::ctrl_c() => Ok(Code::Interrupted),
         }
     });
+    // A thread that waits for a person's answer must not keep the program alive.
+    runtime.shutdown_background();
     match done {
         Ok(Code::Interrupted) => {
-            terminal::note("interrupted; what was asked for goes on. `otter status` shows how far it is");
+            output::complain("otter: interrupted; what was asked for goes on");
+            output::complain("  next: otter status");
             Code::Interrupted.into()
         }
         Ok(code) => code.into(),
@@ -61,19 +75,13 @@ pub fn run_beside(args: Vec<OsString>, others: Vec<clap::Command>) -> ExitCode {
     }
 }
 
-async fn dispatch(otter: Otter, command: clap::Command) -> anyhow::Result<Code> {
-    let global = &otter.global;
-    match otter.command {
-        Command::Server(ServerCommand::Add(args)) => server::add(global, *args).await,
-        Command::Server(ServerCommand::Confirm(args)) => server::confirm(global, args).await,
-        Command::Server(ServerCommand::List(args)) => server::list(global, &args).await,
-        Command::Server(ServerCommand::Remove(args)) => server::remove(global, args).await,
-        Command::Deploy(args) => deploy::run(global, *args).await,
-        Command::Validate(args) => validate::run(&args),
-        Command::Status(args) => status::run(global, &args).await,
-        Command::Logs(args) => logs::run(global, &args).await,
-        Command::Version(args) => status::version(global, &args).await,
-        Command::Completion(args) => completion::print(args.shell, command),
-        Command::ExitCodes => terminal::data(exit::TABLE).map(|()| Code::Ok),
-    }
+fn start_logs(verbose: u8) {
+    let filter = match verbose {
+        0 => return,
+        1 => "info,kube=debug",
+        _ => "debug",
+    };
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter);
+    // Only a second start could fail, and there is none.
+    let _ = logs.try_init();
 }

@@ -3,8 +3,3 @@
 pub const EMPTY: &str = "No fleets launched yet. Ready for your first mission?";
 pub const SUCCESS: &str = "Launch successful! Your fleet is now in orbit.";
 pub const LOADING: &str = "Otto is preparing the launch sequence...";
-
-/// A tip, in Otto's words.
-pub fn tip(text: &str) -> String {
-    format!("Otto says: {text}")
-}

@@ -46,9 +46,13 @@ pub async fn run(
     let stacks = Controller::new(Api::<Stack>::all(client.clone()), any());
     let store = stacks.store();
     let (secrets, maps, names) = (store.clone(), store.clone(), store.clone());
-    let (credentials, servers, clusters) = (store.clone(), store.clone(), store);
+    let (credentials, deployments) = (store.clone(), store.clone());
+    let (servers, clusters) = (store.clone(), store);
     let results = stacks
-        .owns(Api::<Deployment>::all(client.clone()), any())
+        .watches(Api::<Deployment>::all(client.clone()), any(), move |d: Deployment| {
+            // Not by owner: a Deployment that a person makes has none yet.
+            matching(&deployments, d.namespace(), |stack| stack.name_any() == d.spec.stack_ref.name)
+        })
         .watches(Api::<Secret>::all(client.clone()), any(), move |s: Secret| {
             matching(&secrets, s.namespace(), |stack| uses_secret(stack, &s.name_any()))
         })

@@ -50,8 +50,9 @@ fn digest(spec: Option<&models::TaskSpec>) -> String {
             other => other,
         }
     }
-    // Only a service's template says which runtime it is for.
-    let spec = spec.map(|s| models::TaskSpec { runtime: None, ..s.clone() });
+    // Only a service's template says which runtime it is for. A task on a node that still fits stays when nothing but the
+    // placement changes (a repeated deploy leaves out the platforms that the registry told the first one), so it belongs.
+    let spec = spec.map(|s| models::TaskSpec { runtime: None, placement: None, ..s.clone() });
     let value = serde_json::to_value(spec).map(sorted).unwrap_or_default();
     hex::encode(Sha256::digest(value.to_string()))
 }

@@ -1,18 +1,20 @@
-//! `otter logs`: lines of all replicas of a stack, through the API.
+//! `otter logs`: lines of all tasks of a stack, through the API.
 
 use crate::args::{Global, Logs};
-use crate::client;
+use crate::connect;
 use crate::exit::Code;
-use crate::terminal;
+use crate::output;
 use anyhow::Context as _;
 use futures::AsyncReadExt as _;
 
 pub async fn run(global: &Global, args: &Logs) -> anyhow::Result<Code> {
-    let session = client::open(global).await?;
+    let session = connect::open(global).await?;
     let uri = uri(&session.namespace, args);
     let request =
         http::Request::get(uri).body(Vec::new()).context("the stack's or the service's name cannot be asked for")?;
-    let mut stream = std::pin::pin!(session.client.request_stream(request).await.context("cannot read the log")?);
+    let opened = session.client.request_stream(request).await;
+    let opened = opened.with_context(|| format!("cannot read the log of stack {:?}", args.stack))?;
+    let mut stream = std::pin::pin!(opened);
     let mut buffer = vec![0u8; 16 * 1024];
     loop {
         let read = stream.read(&mut buffer).await.context("the log broke off")?;
@@ -20,7 +22,7 @@ pub async fn run(global: &Global, args: &Logs) -> anyhow::Result<Code> {
             return Ok(Code::Ok);
         }
         // A character cut in two by the buffer is put together by the terminal: bytes are passed on as they are.
-        terminal::bytes(&buffer[..read])?;
+        output::data(&buffer[..read])?;
     }
 }
 
