@@ -23,6 +23,8 @@ pub struct Bundle {
     pub public: BTreeMap<String, Vec<u8>>,
     /// Values for a Secret: contents of secrets and of `env_file`s.
     pub private: BTreeMap<String, Vec<u8>>,
+    /// Files that could not be taken in: the rest was read as if they were empty, so that nothing else goes unsaid.
+    pub errors: Vec<Finding>,
 }
 
 impl Bundle {
@@ -34,8 +36,8 @@ impl Bundle {
 
 /// What stops a file from being taken in.
 pub enum Trouble {
-    /// The file itself: with a place in it.
-    Found(Vec<Finding>),
+    /// It cannot be parsed, from this place on.
+    Found(Finding),
     Other(anyhow::Error),
 }
 
@@ -57,20 +59,17 @@ pub fn load(path: &Path) -> Result<Bundle, Trouble> {
 }
 
 fn bundle(text: &str, base: &Path) -> Result<Bundle, Trouble> {
-    let mut root = otternauts_compose::parse(text).map_err(|e| Trouble::Found(vec![e]))?;
+    let mut root = otternauts_compose::parse(text).map_err(Trouble::Found)?;
     let name = root.get("name").and_then(Node::text);
     let mut taker =
         Taker { base: base.to_owned(), public: BTreeMap::new(), private: BTreeMap::new(), errors: Vec::new() };
     taker.top(&mut root);
-    if !taker.errors.is_empty() {
-        return Err(Trouble::Found(taker.errors));
-    }
     let nothing = taker.public.is_empty() && taker.private.is_empty();
     let text = match nothing {
         true => text.to_owned(),
         false => serde_saphyr::to_string(&plain(&root)).context("cannot write the compose file as YAML")?,
     };
-    Ok(Bundle { text, root, name, public: taker.public, private: taker.private })
+    Ok(Bundle { text, root, name, public: taker.public, private: taker.private, errors: taker.errors })
 }
 
 struct Taker {
@@ -108,7 +107,7 @@ impl Taker {
                 let Value::Map(body) = &mut entry.value.value else { continue };
                 let Some(file) = body.iter_mut().find(|e| e.key == "file") else { continue };
                 let path = format!("{section}.{}.file", entry.key);
-                let Some(bytes) = self.file(&path, &file.value) else { continue };
+                let bytes = self.file(&path, &file.value).unwrap_or_default();
                 let kept = if section == "secrets" { &mut self.private } else { &mut self.public };
                 kept.insert(name.clone(), bytes);
                 file.key = "environment".into();
@@ -243,7 +242,8 @@ mod tests {
         assert_eq!(environment["B"], "$tricky ${x}");
         assert_eq!(project.services[0].body["configs"][0]["mode"], 0o440);
         assert_eq!(bundle.private["otternauts.secrets.s"], [0u8, 255, 1]);
-        let Err(Trouble::Found(found)) = missing else { panic!("refused") };
+        let Ok(missing) = missing else { panic!("read on") };
+        let found = missing.errors;
         assert!(found[0].message.starts_with("cannot read \"gone\""), "{found:?}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::args::Global;
 use crate::exit::{Code, Failure};
 use anyhow::Context as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +52,12 @@ fn read(global: &Global) -> anyhow::Result<Kubeconfig> {
 }
 
 fn file(path: &Path) -> anyhow::Result<Kubeconfig> {
-    Kubeconfig::read_from(path).with_context(|| format!("cannot use {}", path.display()))
+    let read = Kubeconfig::read_from(path).map_err(|error| match error {
+        // The path is said once, by us.
+        KubeconfigError::ReadConfig(why, _) => anyhow::Error::new(why),
+        other => other.into(),
+    });
+    read.with_context(|| format!("cannot use the kubeconfig {}", path.display()))
 }
 
 /// kubectl's file, then where `otter serve` leaves the administrator's: root's directory is closed to everybody else.
@@ -82,6 +87,6 @@ mod tests {
     fn a_file_that_is_not_there_is_named() {
         let global = Global { kubeconfig: Some("/does/not/exist".into()), ..Global::default() };
         let error = read(&global).err().map(|e| e.to_string());
-        assert_eq!(error.as_deref(), Some("cannot use /does/not/exist"));
+        assert_eq!(error.as_deref(), Some("cannot use the kubeconfig /does/not/exist"));
     }
 }

@@ -29,7 +29,7 @@ Exit codes of otter:
   6    conflict: it exists already, or somebody else owns a field
   7    not done within the time allowed
   8    the API server cannot be reached
-  130  interrupted; what was asked for goes on
+  130  interrupted; what the API has accepted goes on
 ";
 
 impl From<Code> for ExitCode {

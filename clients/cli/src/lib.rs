@@ -33,7 +33,7 @@ pub fn run_beside(args: Vec<OsString>, others: Vec<clap::Command>) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     if let Some(name) = matches.subcommand_name().filter(|name| names.iter().any(|n| n == name)) {
-        let text = format!("{name} comes first and has its own options: otter {name} --help\n");
+        let text = format!("{name} comes first and has its own options: otter {name} --help");
         return refuse(&command.clone().error(clap::error::ErrorKind::ArgumentConflict, text));
     }
     match Otter::from_arg_matches(&matches) {
@@ -66,7 +66,7 @@ fn start(otter: Otter, command: clap::Command) -> ExitCode {
     runtime.shutdown_background();
     match done {
         Ok(Code::Interrupted) => {
-            output::complain("otter: interrupted; what was asked for goes on");
+            output::complain("otter: interrupted; what the API has accepted goes on");
             output::complain("  next: otter status");
             Code::Interrupted.into()
         }

@@ -65,11 +65,15 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks for yes or no; anything but yes is no.
-pub fn ask(question: &str) -> anyhow::Result<bool> {
+/// Asks for yes or no; anything but yes is no. On a thread of its own, so that Ctrl-C is heard meanwhile.
+pub async fn ask(question: &str) -> anyhow::Result<bool> {
     let _ = write!(std::io::stderr(), "{question} [y/N] ");
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("cannot read the answer")?;
+    let read = || {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    };
+    let answer = tokio::task::spawn_blocking(read).await.context("cannot ask")?;
+    let line = answer.context("cannot read the answer")?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }
 

@@ -15,11 +15,20 @@ pub fn run(args: &Validate) -> anyhow::Result<Code> {
     });
     let bundle = match bundle::load(&args.file) {
         Ok(bundle) => bundle,
-        Err(Trouble::Found(errors)) => return answer(args, &Findings { errors, warnings: Vec::new() }, None),
+        Err(Trouble::Found(error)) => {
+            return answer(args, &Findings { errors: vec![error], warnings: Vec::new() }, None);
+        }
         Err(Trouble::Other(error)) => return Err(error),
     };
+    let (mut found, rendered) = judge(args, &bundle, &policy)?;
+    found.errors.extend(bundle.errors);
+    found.errors.sort_by_key(|e| (e.line, e.column));
+    answer(args, &found, rendered)
+}
+
+fn judge(args: &Validate, bundle: &Bundle, policy: &Policy) -> anyhow::Result<(Findings, Option<compose::Rendered>)> {
     if args.no_variables {
-        return answer(args, &compose::check_tree(bundle.root, &policy), None);
+        return Ok((compose::check_tree(bundle.root.clone(), policy), None));
     }
     let mut values = Values::default();
     bundle.add_to(&mut values);
@@ -27,17 +36,17 @@ pub fn run(args: &Validate) -> anyhow::Result<Code> {
         dotenv::read(file)?.into_iter().for_each(|(k, v)| values.insert(k, v));
     }
     args.variables.env.iter().for_each(|(k, v)| values.insert(k, v.clone()));
-    match compose::compile_tree(bundle.root.clone(), &values, &policy) {
+    match compose::compile_tree(bundle.root.clone(), &values, policy) {
         Ok(Compiled { project, warnings }) => {
-            let (errors, rendered) = match render(&bundle, &project) {
+            let (errors, rendered) = match render(bundle, &project) {
                 Ok(rendered) => (Vec::new(), Some(rendered)),
                 Err(error) => (vec![error], None),
             };
-            answer(args, &Findings { errors, warnings }, rendered)
+            Ok((Findings { errors, warnings }, rendered))
         }
         Err(errors) => {
-            let warnings = compose::check_tree(bundle.root, &policy).warnings;
-            answer(args, &Findings { errors, warnings }, None)
+            let warnings = compose::check_tree(bundle.root.clone(), policy).warnings;
+            Ok((Findings { errors, warnings }, None))
         }
     }
 }
@@ -57,7 +66,7 @@ fn answer(args: &Validate, found: &Findings, rendered: Option<compose::Rendered>
         findings::list(&args.file, Severity::Warning, &found.warnings);
     }
     match (args.output, rendered) {
-        (Report::Rendered, Some(rendered)) => {
+        (Report::Rendered, Some(rendered)) if !bad => {
             let value: serde_json::Value = serde_json::from_str(rendered.document().expose())?;
             output::document(output::Format::Json, &value)?;
         }

@@ -28,7 +28,7 @@ enum Effect {
 pub async fn run(session: &Session, args: &Deploy, path: &Path) -> anyhow::Result<Code> {
     let bundle = match bundle::load(path) {
         Ok(bundle) => bundle,
-        Err(Trouble::Found(errors)) => return Err(findings::refuse(path, &errors)),
+        Err(Trouble::Found(error)) => return Err(findings::refuse(path, &[error])),
         Err(Trouble::Other(error)) => return Err(error),
     };
     let name = stack_name(args, &bundle, path)?;
@@ -39,7 +39,13 @@ pub async fn run(session: &Session, args: &Deploy, path: &Path) -> anyhow::Resul
     judge(session, args, path, &bundle, &private).await?;
     let before = before(session, &name).await?;
     let secret: Carried<SecretObject> = carry(session, &name, &private, args.dry_run).await?;
-    let map: Carried<ConfigMap> = carry(session, &name, &bundle.public, args.dry_run).await?;
+    let map: Carried<ConfigMap> = match carry(session, &name, &bundle.public, args.dry_run).await {
+        Ok(map) => map,
+        Err(error) => {
+            secret.abandon().await;
+            return Err(error);
+        }
+    };
     let object = object(args, &name, &bundle.text, map.name.as_deref(), secret.name.as_deref());
     let stack = match apply(session, args, &name, &object).await {
         Ok(stack) => stack,

@@ -32,10 +32,12 @@ pub async fn judge(
     let policy = policy(session, args.cluster.as_deref().unwrap_or("default")).await?;
     let found = check_tree(bundle.root.clone(), &policy);
     findings::list(path, Severity::Warning, &found.warnings);
-    let errors = match all_known {
+    let mut errors = match all_known {
         true => compile_tree(bundle.root.clone(), &values, &policy).err().unwrap_or_default(),
         false => found.errors,
     };
+    errors.extend(bundle.errors.iter().cloned());
+    errors.sort_by_key(|e| (e.line, e.column));
     if errors.is_empty() { Ok(()) } else { Err(findings::refuse(path, &errors)) }
 }
 

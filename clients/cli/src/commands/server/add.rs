@@ -3,7 +3,7 @@
 use super::{key, servers};
 use crate::args::{self, Global, ServerAdd};
 use crate::connect::{self, FIELD_MANAGER, Session};
-use crate::exit::Code;
+use crate::exit::{Code, Failure};
 use crate::follow;
 use crate::output::{self, Format};
 use crate::ready;
@@ -24,11 +24,14 @@ pub async fn run(global: &Global, args: &ServerAdd, line: &mut clap::Command) ->
     let missing = args.missing();
     if !missing.is_empty() {
         let text = format!(
-            "server add needs {} (or --connection local for the Docker engine of the control plane's machine)\n",
+            "server add needs {} (or --connection local for the Docker engine of the control plane's machine)",
             missing.join(", ")
         );
+        line.build();
+        let add = line.find_subcommand_mut("server").and_then(|server| server.find_subcommand_mut("add"));
+        let Some(add) = add else { return Err(Failure::new(Code::Usage, text).into()) };
         // Nobody is left to tell when the stream is closed.
-        let _ = line.error(ErrorKind::MissingRequiredArgument, text).print();
+        let _ = add.error(ErrorKind::MissingRequiredArgument, text).print();
         return Ok(Code::Usage);
     }
     let local = args.connection == args::Connection::Local;

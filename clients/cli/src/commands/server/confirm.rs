@@ -30,7 +30,7 @@ pub async fn run(global: &Global, args: &Confirm) -> anyhow::Result<Code> {
             return Ok(Code::Ok);
         }
         Step::Confirm => {}
-        Step::Ask => ask(name, &shown)?,
+        Step::Ask => ask(name, &shown).await?,
     }
     let patch = json!({"spec": {"hostKey": {"fingerprint": shown.fingerprint}}});
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
@@ -102,7 +102,7 @@ fn decide(args: &Confirm, confirmed: Option<&str>, shown: &str) -> Result<Step, 
     if args.fingerprint.is_some() || args.yes { Ok(Step::Confirm) } else { Ok(Step::Ask) }
 }
 
-fn ask(name: &str, key: &ObservedHostKey) -> anyhow::Result<()> {
+async fn ask(name: &str, key: &ObservedHostKey) -> anyhow::Result<()> {
     output::complain(&format!("server {name} shows this host key:"));
     output::complain(&format!("  {} {}", output::clean(&key.algorithm), output::clean(&key.fingerprint)));
     output::complain("Compare it with what the server says on its own console:");
@@ -111,7 +111,7 @@ fn ask(name: &str, key: &ObservedHostKey) -> anyhow::Result<()> {
         let step = format!("otter server confirm {name} --fingerprint SHA256:..., as read on the console");
         return Err(Failure::new(Code::Usage, "there is no terminal to ask on").next(step).into());
     }
-    match output::ask("Are they the same?")? {
+    match output::ask("Are they the same?").await? {
         true => Ok(()),
         false => Err(Failure::new(Code::Error, "not confirmed; nothing is sent to the server").into()),
     }

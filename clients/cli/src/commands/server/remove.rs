@@ -18,7 +18,7 @@ pub async fn run(global: &Global, args: &Remove) -> anyhow::Result<Code> {
     let cannot = || format!("cannot remove server {name:?}");
     let server = api.get(name).await.with_context(cannot)?;
     if !args.yes {
-        agree(name, &server, args.force)?;
+        agree(name, &server, args.force).await?;
     }
     if args.force {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {FORCE_DELETE_ANNOTATION: "true"}}}));
@@ -43,7 +43,7 @@ pub async fn run(global: &Global, args: &Remove) -> anyhow::Result<Code> {
     Ok(Code::Ok)
 }
 
-fn agree(name: &str, server: &Server, force: bool) -> anyhow::Result<()> {
+async fn agree(name: &str, server: &Server, force: bool) -> anyhow::Result<()> {
     let in_swarm = server.status.as_ref().is_some_and(|s| s.swarm_node_id.is_some());
     let what = match (force, in_swarm) {
         (true, _) => "It is not contacted: what runs there goes on running, and its data stays there.",
@@ -55,7 +55,7 @@ fn agree(name: &str, server: &Server, force: bool) -> anyhow::Result<()> {
         let step = format!("otter server remove {name} --yes");
         return Err(Failure::new(Code::Usage, "there is no terminal to ask on").next(step).into());
     }
-    match output::ask("Go on?")? {
+    match output::ask("Go on?").await? {
         true => Ok(()),
         false => Err(Failure::new(Code::Error, "not removed").into()),
     }
