@@ -212,7 +212,7 @@ fn network_driver(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<S
             body.insert("driver".into(), Json::String(name));
         }
         _ => {
-            walk.error(&here, driver.at, format!("not allowed under policy {}: use overlay", walk.policy.level.name()))
+            walk.error(&here, driver.at, format!("not allowed under policy {}: use overlay", walk.policy.level.name()));
         }
     }
 }

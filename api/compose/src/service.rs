@@ -132,7 +132,7 @@ fn extra_hosts(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<Stri
                 match text.split_once(['=', ':']) {
                     Some((host, address)) => out.push(json!(format!("{host}:{address}"))),
                     None => {
-                        walk.error(&format!("{here}[{i}]"), item.at, format!("expected host:address, found {text:?}"))
+                        walk.error(&format!("{here}[{i}]"), item.at, format!("expected host:address, found {text:?}"));
                     }
                 }
             }

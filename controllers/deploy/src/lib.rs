@@ -51,21 +51,21 @@ pub async fn run(
     let results = stacks
         .watches(Api::<Deployment>::all(client.clone()), any(), move |d: Deployment| {
             // Not by owner: a Deployment that a person makes has none yet.
-            matching(&deployments, d.namespace(), |stack| stack.name_any() == d.spec.stack_ref.name)
+            matching(&deployments, d.namespace().as_deref(), |stack| stack.name_any() == d.spec.stack_ref.name)
         })
         .watches(Api::<Secret>::all(client.clone()), any(), move |s: Secret| {
-            matching(&secrets, s.namespace(), |stack| uses_secret(stack, &s.name_any()))
+            matching(&secrets, s.namespace().as_deref(), |stack| uses_secret(stack, &s.name_any()))
         })
         .watches(Api::<ConfigMap>::all(client.clone()), any(), move |m: ConfigMap| {
-            matching(&maps, m.namespace(), |stack| uses_config_map(stack, &m.name_any()))
+            matching(&maps, m.namespace().as_deref(), |stack| uses_config_map(stack, &m.name_any()))
         })
         .watches(Api::<RegistryCredential>::all(client.clone()), any(), move |c: RegistryCredential| {
-            matching(&credentials, c.namespace(), |s| {
+            matching(&credentials, c.namespace().as_deref(), |s| {
                 s.spec.registry_credential_refs.iter().any(|r| r.name == c.name_any())
             })
         })
         .watches(Api::<Namespace>::all(client.clone()), any(), move |n: Namespace| {
-            matching(&names, Some(n.name_any()), |_| true)
+            matching(&names, Some(&n.name_any()), |_| true)
         })
         .watches(Api::<Server>::all(client.clone()), any(), move |s: Server| {
             let cluster = s.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str()).to_owned();
@@ -92,6 +92,7 @@ async fn report<E: std::fmt::Display>(results: impl Stream<Item = std::result::R
 }
 
 /// A conflict is read again at once; what else fails is tried again soon, with the reason in the log.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube-rs's")]
 fn retry(stack: Arc<Stack>, error: &Error, _: Arc<Context>) -> Action {
     if let Error::Api { source, .. } = error
         && error::is_conflict(source)
@@ -104,12 +105,8 @@ fn retry(stack: Arc<Stack>, error: &Error, _: Arc<Context>) -> Action {
 }
 
 /// The Stacks of a namespace (or of all) that something concerns.
-fn matching(
-    store: &Store<Stack>,
-    namespace: Option<String>,
-    concerns: impl Fn(&Stack) -> bool,
-) -> Vec<ObjectRef<Stack>> {
-    let here = |s: &Arc<Stack>| namespace.is_none() || s.namespace() == namespace;
+fn matching(store: &Store<Stack>, namespace: Option<&str>, concerns: impl Fn(&Stack) -> bool) -> Vec<ObjectRef<Stack>> {
+    let here = |s: &Arc<Stack>| namespace.is_none_or(|n| s.metadata.namespace.as_deref() == Some(n));
     store.state().iter().filter(|s| here(s) && concerns(s)).map(|s| ObjectRef::from_obj(s.as_ref())).collect()
 }
 

@@ -11,6 +11,7 @@ use crate::{cleanup, swarm};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
+use otternauts_telemetry::controllers::Outcome;
 use otternauts_types::deployment::{DeploymentPhase, Trigger};
 use otternauts_types::stack::{StackPhase, StackStatus};
 use otternauts_types::{CLEANUP_FINALIZER, Deployment, Stack};
@@ -25,13 +26,11 @@ pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
     let metrics = ctx.fleet.metrics();
     let timer = metrics.controllers.start("deploy");
     let result = run(&stack, &ctx).await;
-    match &result {
-        Ok(action) if *action == Action::await_change() => {
-            timer.end(otternauts_telemetry::controllers::Outcome::Success)
-        }
-        Ok(_) => timer.end(otternauts_telemetry::controllers::Outcome::RequeueAfter),
-        Err(_) => timer.end(otternauts_telemetry::controllers::Outcome::Error),
-    }
+    timer.end(match &result {
+        Ok(action) if *action == Action::await_change() => Outcome::Success,
+        Ok(_) => Outcome::RequeueAfter,
+        Err(_) => Outcome::Error,
+    });
     result
 }
 
@@ -52,7 +51,7 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
     let old = stack.status.clone().unwrap_or_default();
     let (facts, recheck) = match wish(ctx, stack, &old).await {
         Ok(outcome) => outcome,
-        Err(error) if is_unreachable(&error) => (unreachable(&old, &error), Some(UNREACHABLE)),
+        Err(error) if is_unreachable(&error) => (unreachable(stack, &old, &error), Some(UNREACHABLE)),
         Err(error) => return Err(error),
     };
     let new = status::stack(&old, facts, stack.metadata.generation, &ctx.now());
@@ -193,10 +192,12 @@ fn nothing_yet(refused: Option<Problem>) -> Facts {
     }
 }
 
-/// Nothing could be learned: what was known stays, but for the reason.
-fn unreachable(old: &StackStatus, error: &Error) -> Facts {
+/// Nothing could be learned: what was known stays, but for the reason. A wish that no manager has heard yet is not "running".
+fn unreachable(stack: &Stack, old: &StackStatus, error: &Error) -> Facts {
     let facet = Facet::new(false, reason::MANAGERS, error.chain());
-    Facts { last_error: Some(error.chain()), drift: old.drift.clone(), ..plain(old.phase, facet) }
+    let heard = old.observed_generation == stack.metadata.generation;
+    let phase = if heard { old.phase } else { StackPhase::Deploying };
+    Facts { last_error: Some(error.chain()), drift: old.drift.clone(), ..plain(phase, facet) }
 }
 
 fn facts(stack: &Stack, current: &Deployment, standing: Standing, refused: Option<Problem>) -> Facts {

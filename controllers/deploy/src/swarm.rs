@@ -183,7 +183,7 @@ impl Swarm {
     /// Why a task died, asked of the engine it ran on, with the end of its log.
     pub async fn autopsy(&self, task: &ObservedTask) -> Autopsy {
         let mut failure = TaskFailure {
-            reason: task.error.clone(),
+            reason: if task.error.is_empty() { "the container exited".to_owned() } else { task.error.clone() },
             // What was never started has no exit code, whatever Docker says.
             exit_code: task.exit_code.filter(|_| task.state != TaskState::Rejected).and_then(|c| i32::try_from(c).ok()),
             ..TaskFailure::default()
