@@ -14,6 +14,8 @@ pub enum Command {
     DiskFree,
     /// Succeeds when a Docker client is installed; prints its version.
     DockerClient,
+    /// Succeeds when an engine is installed, running or not.
+    DockerDaemon,
     /// The groups of this session.
     Groups,
 }
@@ -26,6 +28,7 @@ impl Command {
             Self::OsRelease => &["cat", "/etc/os-release"],
             Self::DiskFree => &["df", "-P", "-k", "/var/lib"],
             Self::DockerClient => &["docker", "--version"],
+            Self::DockerDaemon => &["sudo", "-n", "dockerd", "--version"],
             Self::Groups => &["id", "-Gn"],
         }
     }
@@ -36,6 +39,7 @@ impl Command {
             Self::OsRelease => "cat /etc/os-release",
             Self::DiskFree => "df -P -k /var/lib",
             Self::DockerClient => "docker --version",
+            Self::DockerDaemon => "sudo -n dockerd --version",
             Self::Groups => "id -Gn",
         }
     }
@@ -102,8 +106,10 @@ impl Script {
     pub const fn limit(self) -> Duration {
         match self {
             // Package locks may be held for ten minutes by the distribution's own updates.
-            Self::InstallDockerDebian | Self::InstallDockerRepository => Duration::from_secs(20 * 60),
-            Self::StartDocker | Self::JoinDockerGroup => Duration::from_secs(60),
+            Self::InstallDockerDebian | Self::InstallDockerRepository | Self::StartDocker => {
+                Duration::from_secs(20 * 60)
+            }
+            Self::JoinDockerGroup => Duration::from_secs(60),
             Self::ProbeTcp | Self::UdpEcho | Self::ProbeUdp => Duration::from_secs(30),
         }
     }
@@ -187,7 +193,7 @@ mod tests {
     use super::*;
     use crate::bareword::Bareword;
 
-    const COMMANDS: [Command; 5] =
+    const COMMANDS: [Command; 6] =
         [Command::SudoCheck, Command::OsRelease, Command::DiskFree, Command::DockerClient, Command::Groups];
 
     #[test]

@@ -118,8 +118,10 @@ async fn engine(host: &Host, seen: &mut Observed) -> Option<Docker> {
         }
         Err(e) => e,
     };
-    match host.run(Command::DockerClient).await {
-        Ok(client) if client.succeeded() => seen.engine = Some(Engine::Down(why.to_string())),
+    match tokio::try_join!(host.run(Command::DockerClient), host.run(Command::DockerDaemon)) {
+        Ok((client, daemon)) if client.succeeded() && daemon.succeeded() => {
+            seen.engine = Some(Engine::Down(why.to_string()));
+        }
         Ok(_) => seen.engine = Some(Engine::Missing),
         Err(e) => seen.link = lost(&e),
     }

@@ -59,11 +59,16 @@ async fn release(ctx: &Context, server: &Server) -> Result<Action, Error> {
     Ok(Action::await_change())
 }
 
-/// A claim to make the swarm must not outlive its Server while there is no swarm.
+/// A claim to make the swarm must not outlive its Server while there is no swarm, and a swarm not its last Server: the next
+/// one would wait for managers that nobody knows.
 async fn release_claim(ctx: &Context, server: &Server) -> Result<(), Error> {
-    let Some(cluster) = ctx.clusters.get_opt(cluster_name(server)).await? else { return Ok(()) };
+    let of = cluster_name(server);
+    let Some(cluster) = ctx.clusters.get_opt(of).await? else { return Ok(()) };
     let status = cluster.status.clone().unwrap_or_default();
-    if status.swarm_id.is_none() && status.init_server.as_deref() == Some(&server.name_any()) {
+    let name = server.name_any();
+    let unused_claim = status.swarm_id.is_none() && status.init_server.as_deref() == Some(&name);
+    let last = !ctx.store.state().iter().any(|s| cluster_name(s) == of && s.name_any() != name);
+    if unused_claim || (last && status.swarm_id.is_some()) {
         clear(ctx, &cluster).await?;
     }
     Ok(())
