@@ -18,6 +18,8 @@ pub enum Command {
     DockerDaemon,
     /// The groups of this session.
     Groups,
+    /// The address the server uses towards the world: a look into its routing table, nothing is sent.
+    PrimaryAddress,
 }
 
 impl Command {
@@ -30,6 +32,7 @@ impl Command {
             Self::DockerClient => &["docker", "--version"],
             Self::DockerDaemon => &["sudo", "-n", "dockerd", "--version"],
             Self::Groups => &["id", "-Gn"],
+            Self::PrimaryAddress => &["ip", "-o", "route", "get", "1.1.1.1"],
         }
     }
 
@@ -41,6 +44,7 @@ impl Command {
             Self::DockerClient => "docker --version",
             Self::DockerDaemon => "sudo -n dockerd --version",
             Self::Groups => "id -Gn",
+            Self::PrimaryAddress => "ip -o route get 1.1.1.1",
         }
     }
 
@@ -193,8 +197,15 @@ mod tests {
     use super::*;
     use crate::bareword::Bareword;
 
-    const COMMANDS: [Command; 6] =
-        [Command::SudoCheck, Command::OsRelease, Command::DiskFree, Command::DockerClient, Command::Groups];
+    const COMMANDS: [Command; 7] = [
+        Command::SudoCheck,
+        Command::OsRelease,
+        Command::DiskFree,
+        Command::DockerClient,
+        Command::DockerDaemon,
+        Command::Groups,
+        Command::PrimaryAddress,
+    ];
 
     #[test]
     fn every_command_line_is_made_of_words_no_shell_interprets() {

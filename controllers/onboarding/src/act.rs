@@ -1,12 +1,12 @@
 //! Carries out one step. No choices are left here; whoever calls looks at the world again afterwards.
 
 use crate::context::{Context, Manager, cluster_name};
-use crate::facts::{Probe, Recipe, probes};
+use crate::facts::{Probe, Recipe, probes, source_address};
 use crate::plan::{NodeWish, Step};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use otternauts_fleet::docker::{NodeAvailability, NodeRole};
-use otternauts_fleet::{Error, Host, Script, ScriptData};
+use otternauts_fleet::{Command, Error, Host, Script, ScriptData};
 use otternauts_types::server::{Availability, Connection, SwarmRole};
 use otternauts_types::{Cluster, Server};
 use serde_json::json;
@@ -86,23 +86,23 @@ async fn patch_cluster(ctx: &Context, cluster: &Cluster, status: serde_json::Val
     }
 }
 
-/// The address other servers reach this one at. Docker wants an IP address.
-async fn advertise(server: &Server) -> Result<String, Failed> {
-    let spec = &server.spec;
-    if spec.address.is_empty() && spec.connection == Connection::Local {
-        return Ok("127.0.0.1".to_owned());
+/// The address other servers reach this one at: the one people gave, else what the server itself uses towards the world. What a
+/// name resolves to here need not be an address of that machine.
+async fn advertise(server: &Server, host: &Host) -> Result<String, Failed> {
+    if server.spec.connection == Connection::Ssh && server.spec.address.parse::<IpAddr>().is_ok() {
+        return Ok(server.spec.address.clone());
     }
-    if spec.address.parse::<IpAddr>().is_ok() {
-        return Ok(spec.address.clone());
+    let route = host.run(Command::PrimaryAddress).await.map_err(say)?;
+    match source_address(&route.stdout) {
+        Some(address) => Ok(address.to_string()),
+        // A machine without any network still makes a swarm of one.
+        None if host.is_local() => Ok("127.0.0.1".to_owned()),
+        None => Err(format!("The server's own address could not be found: {}", route.tail(512))),
     }
-    let mut found = tokio::net::lookup_host((spec.address.as_str(), spec.port))
-        .await
-        .map_err(|e| format!("{} has no address: {e}.", spec.address))?;
-    found.next().map(|a| a.ip().to_string()).ok_or_else(|| format!("{} has no address.", spec.address))
 }
 
 async fn init(server: &Server, host: &Host) -> Result<(), Failed> {
-    let address = advertise(server).await?;
+    let address = advertise(server, host).await?;
     host.docker().await.map_err(say)?.swarm_init(&address).await.map(|_| ()).map_err(say)
 }
 
@@ -120,7 +120,7 @@ fn join_addresses(manager: &Manager) -> Vec<String> {
 }
 
 async fn join(ctx: &Context, server: &Server, cluster: &Cluster, host: &Host, role: SwarmRole) -> Result<(), Failed> {
-    let address = advertise(server).await?;
+    let address = advertise(server, host).await?;
     let manager = manager(ctx, server, cluster).await?;
     let swarm = manager.docker.swarm().await.map_err(say)?;
     let token = match role {
@@ -134,7 +134,7 @@ async fn join(ctx: &Context, server: &Server, cluster: &Cluster, host: &Host, ro
 /// TCP from the joining server to the managers, where the engine listens; datagrams from a manager to echoes on the joining
 /// server and back, where nobody listens yet.
 async fn probe_ports(ctx: &Context, server: &Server, cluster: &Cluster, host: &Host) -> Result<Outcome, Failed> {
-    let own = advertise(server).await?;
+    let own = advertise(server, host).await?;
     let manager = manager(ctx, server, cluster).await?;
     let managers: Vec<IpAddr> =
         join_addresses(&manager).iter().filter_map(|a| a.parse::<SocketAddr>().ok()).map(|a| a.ip()).collect();

@@ -31,7 +31,7 @@ pub const MIN_DOCKER: &str = "24.0";
 /// The next step, if any, and the status that tells people where things stand. `before` is the status as it is written.
 pub fn decide(desired: Desired<'_>, before: &ServerStatus, seen: &Observed) -> Decision {
     let mut draft = Draft::new(before);
-    match walk(desired, before, seen, &mut draft) {
+    match walk(desired, seen, &mut draft) {
         ControlFlow::Break(verdict) => draft.finish(verdict),
         ControlFlow::Continue(()) => draft.ready(),
     }
@@ -39,19 +39,19 @@ pub fn decide(desired: Desired<'_>, before: &ServerStatus, seen: &Observed) -> D
 
 type Flow = ControlFlow<draft::Verdict>;
 
-fn walk(desired: Desired<'_>, before: &ServerStatus, seen: &Observed, draft: &mut Draft) -> Flow {
+fn walk(desired: Desired<'_>, seen: &Observed, draft: &mut Draft) -> Flow {
     let Some(cluster) = &seen.cluster else {
         let name = desired.spec.cluster_ref.as_ref().map_or("default", |r| &r.name);
         return draft.wait(reason::CLUSTER_MISSING, format!("Cluster {name:?} does not exist."));
     };
-    link(desired.spec, before, seen, draft)?;
+    link(desired.spec, seen, draft)?;
     sudo(seen, draft)?;
     system(seen, draft)?;
     docker(desired, cluster, seen, draft)?;
     swarm::decide(desired, cluster, seen, draft)
 }
 
-fn link(spec: &ServerSpec, before: &ServerStatus, seen: &Observed, draft: &mut Draft) -> Flow {
+fn link(spec: &ServerSpec, seen: &Observed, draft: &mut Draft) -> Flow {
     match &seen.link {
         Link::Local => {
             draft.good("SSHReachable", "Local", "The server is this machine.");
@@ -75,7 +75,7 @@ fn link(spec: &ServerSpec, before: &ServerStatus, seen: &Observed, draft: &mut D
             draft.bad("HostKeyConfirmed", reason::HOST_KEY_UNCONFIRMED, message.clone());
             draft.wait(reason::HOST_KEY_UNCONFIRMED, message)
         }
-        Link::OtherKey(key) => other_key(spec, before, key, draft),
+        Link::OtherKey(key) => other_key(spec, key, draft),
         Link::NoPrivateKey(why) => {
             draft.bad("SSHAuthenticated", reason::PRIVATE_KEY_MISSING, why.clone());
             draft.poll(reason::PRIVATE_KEY_MISSING, why.clone())
@@ -105,27 +105,15 @@ fn confirmed(draft: &mut Draft) {
     draft.good("HostKeyConfirmed", "Confirmed", "The server shows the confirmed key.");
 }
 
-/// A changed key stops all work (OT-F3). A key that was never the right one is a mistake in the confirmation instead.
-fn other_key(
-    spec: &ServerSpec,
-    before: &ServerStatus,
-    shown: &otternauts_fleet::ObservedHostKey,
-    draft: &mut Draft,
-) -> Flow {
+/// Any other key than the confirmed one stops all work, whether it changed or was never the right one (OT-F3): which of the
+/// two it is, only a person can find out.
+fn other_key(spec: &ServerSpec, shown: &otternauts_fleet::ObservedHostKey, draft: &mut Draft) -> Flow {
     let wanted = spec.host_key.as_ref().map_or("", |k| &k.fingerprint);
-    let was = before.conditions.iter().find(|c| c.r#type == "HostKeyConfirmed");
-    let was_confirmed = was.is_some_and(|c| c.status == otternauts_types::ConditionStatus::True);
-    let was_changed = was.is_some_and(|c| c.reason == reason::HOST_KEY_CHANGED);
-    let was_shown = before.host_key.as_ref().is_some_and(|k| k.fingerprint == wanted);
-    draft.good("SSHReachable", "Connected", "The server answers.");
+    draft.keep_good("SSHReachable", "Connected", "The server answers.");
     draft.host_key(shown);
     let detail = format!("The server shows {} {}, confirmed is {wanted}.", shown.algorithm, shown.fingerprint);
-    if was_confirmed || was_changed || was_shown {
-        draft.bad("HostKeyConfirmed", reason::HOST_KEY_CHANGED, format!("{} {detail}", text::HOST_KEY_CHANGED));
-        return draft.fail(ServerPhase::Failed, reason::HOST_KEY_CHANGED, text::HOST_KEY_CHANGED.to_owned(), &detail);
-    }
-    draft.bad("HostKeyConfirmed", reason::HOST_KEY_DIFFERS, detail.clone());
-    draft.poll(reason::HOST_KEY_DIFFERS, detail)
+    draft.bad("HostKeyConfirmed", reason::HOST_KEY_CHANGED, format!("{} {detail}", text::HOST_KEY_CHANGED));
+    draft.fail(ServerPhase::Failed, reason::HOST_KEY_CHANGED, text::HOST_KEY_CHANGED.to_owned(), &detail)
 }
 
 fn sudo(seen: &Observed, draft: &mut Draft) -> Flow {
@@ -147,7 +135,7 @@ fn system(seen: &Observed, draft: &mut Draft) -> Flow {
             draft.good("OSSupported", "Supported", &format!("{} is supported.", os.name));
         } else {
             let message = format!("{} is not tested with Otternauts; going on all the same.", os.name);
-            draft.bad("OSSupported", "Untested", message);
+            draft.put_true("OSSupported", "Untested", message);
         }
     }
     let Some(free) = seen.disk_free else { return ControlFlow::Continue(()) };
@@ -172,7 +160,13 @@ fn docker(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &O
         None => draft.wait(reason::WORKING, "Docker was not looked at yet.".to_owned()),
         Some(Engine::Missing) => install(desired, cluster, seen, draft),
         Some(Engine::Down(why)) => {
-            if seen.done.contains(&Step::StartDocker.name()) || failed(seen, Step::StartDocker.name()) {
+            let tried = |step: &str| seen.done.contains(&step) || failed(seen, step);
+            // A half installed engine does not start: installing it again mends that.
+            if failed(seen, Step::StartDocker.name()) && !tried("install-docker") && may_install(desired, cluster, seen)
+            {
+                return install(desired, cluster, seen, draft);
+            }
+            if tried(Step::StartDocker.name()) || tried("install-docker") {
                 let detail = seen.failure.as_ref().map_or(why.as_str(), |f| &f.detail);
                 draft.bad("DockerReady", reason::DOCKER_UNAVAILABLE, format!("Docker does not answer. {detail}"));
                 let sentence = "Docker is installed but does not answer.".to_owned();
@@ -204,8 +198,7 @@ fn docker(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &O
 }
 
 fn install(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &Observed, draft: &mut Draft) -> Flow {
-    if cluster.install == DockerInstall::Never || desired.spec.connection == otternauts_types::server::Connection::Local
-    {
+    if !is_allowed(desired, cluster) {
         let sentence = "Docker is not installed, and Otternauts is not to install it here.".to_owned();
         draft.bad("DockerReady", reason::DOCKER_MISSING, sentence.clone());
         return draft.fail(ServerPhase::Failed, reason::DOCKER_MISSING, sentence, "");
@@ -221,6 +214,14 @@ fn install(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &
     };
     draft.bad("DockerReady", reason::DOCKER_INSTALL_FAILED, format!("{} {detail}", text::DOCKER_INSTALL));
     draft.fail(ServerPhase::Failed, reason::DOCKER_INSTALL_FAILED, text::DOCKER_INSTALL.to_owned(), &detail)
+}
+
+fn is_allowed(desired: Desired<'_>, cluster: &crate::observed::ClusterView) -> bool {
+    cluster.install != DockerInstall::Never && desired.spec.connection != otternauts_types::server::Connection::Local
+}
+
+fn may_install(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &Observed) -> bool {
+    is_allowed(desired, cluster) && seen.os.as_ref().is_some_and(|os| os.recipe().is_some())
 }
 
 fn failed(seen: &Observed, step: &str) -> bool {

@@ -66,6 +66,13 @@ pub fn at_least(have: &str, want: &str) -> bool {
     numbers(have) >= numbers(want)
 }
 
+/// The source address that `ip -o route get` names.
+pub fn source_address(text: &str) -> Option<std::net::IpAddr> {
+    let mut words = text.split_whitespace();
+    words.find(|w| *w == "src")?;
+    words.next()?.parse().ok()
+}
+
 /// One line of a port probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {

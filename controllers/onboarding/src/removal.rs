@@ -7,7 +7,8 @@ use crate::reconcile::{Error, patch_finalizers, write};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use otternauts_fleet::docker::{Docker, LocalNodeState, Node, NodeAvailability, NodeRole, TaskState};
+use otternauts_fleet::docker::{Docker, LocalNodeState, Node, NodeAvailability, NodeRole, SwarmState, TaskState};
+use otternauts_types::server::SwarmRole;
 use otternauts_types::{CLEANUP_FINALIZER, Cluster, ConditionStatus, FORCE_DELETE_ANNOTATION, Server};
 use serde_json::json;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub async fn remove(ctx: &Context, server: &Server) -> Result<Action, Error> {
     let node_id = server.status.as_ref().and_then(|s| s.swarm_node_id.clone());
     let forced = server.annotations().contains_key(FORCE_DELETE_ANNOTATION);
     let pass = match (&cluster, swarm) {
+        // It never came as far as a swarm: it goes at once, reachable or not.
+        _ if node_id.is_none() && !has_docker(server) => Pass::Gone,
         (Some(cluster), Some(swarm)) => {
             let departure = Departure { ctx, server, cluster, swarm: &swarm, node_id: node_id.as_deref() };
             if forced { departure.force().await } else { departure.pass().await? }
@@ -42,6 +45,11 @@ pub async fn remove(ctx: &Context, server: &Server) -> Result<Action, Error> {
             Ok(Action::requeue(Duration::from_secs(3)))
         }
     }
+}
+
+fn has_docker(server: &Server) -> bool {
+    let conditions = server.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    conditions.iter().any(|c| c.r#type == "DockerReady" && c.status == ConditionStatus::True)
 }
 
 fn waiting(server: &Server, message: String) -> Decision {
@@ -59,16 +67,18 @@ async fn release(ctx: &Context, server: &Server) -> Result<Action, Error> {
     Ok(Action::await_change())
 }
 
-/// A claim to make the swarm must not outlive its Server while there is no swarm, and a swarm not its last Server: the next
-/// one would wait for managers that nobody knows.
+/// A claim to make the swarm must not outlive its Server while there is no swarm, nor a swarm its last manager: else no other
+/// could ever be made.
 async fn release_claim(ctx: &Context, server: &Server) -> Result<(), Error> {
     let of = cluster_name(server);
     let Some(cluster) = ctx.clusters.get_opt(of).await? else { return Ok(()) };
     let status = cluster.status.clone().unwrap_or_default();
     let name = server.name_any();
-    let unused_claim = status.swarm_id.is_none() && status.init_server.as_deref() == Some(&name);
     let last = !ctx.store.state().iter().any(|s| cluster_name(s) == of && s.name_any() != name);
-    if unused_claim || (last && status.swarm_id.is_some()) {
+    let claimed = status.swarm_id.is_none() && status.init_server.as_deref() == Some(&name);
+    let was_manager = server.status.as_ref().and_then(|s| s.swarm_role) == Some(SwarmRole::Manager);
+    let last_manager = was_manager && ctx.managers(of, Some(&name)).is_empty();
+    if claimed || (status.swarm_id.is_some() && (last || last_manager)) {
         clear(ctx, &cluster).await?;
     }
     Ok(())
@@ -133,7 +143,7 @@ impl Departure<'_> {
             return Ok(Pass::Gone);
         }
         match self.manager().await {
-            Some(manager) => Ok(self.leave(&own, &manager.docker, &local.node_id).await),
+            Some(manager) => Ok(self.leave(&own, &manager.docker, &local).await),
             None => self.last_manager(&own).await,
         }
     }
@@ -150,7 +160,12 @@ impl Departure<'_> {
     }
 
     async fn forget_node(&self, id: &str) -> Pass {
-        let Some(manager) = self.manager().await else { return Pass::Gone };
+        let Some(manager) = self.manager().await else {
+            return match self.ctx.managers(&self.cluster.name_any(), Some(&self.server.name_any())).is_empty() {
+                true => Pass::Gone,
+                false => Pass::Waiting("No manager answers that could remove the node.".to_owned()),
+            };
+        };
         match manager.docker.node_remove(id, true).await {
             Ok(()) => Pass::Gone,
             Err(e) => Pass::Waiting(format!("The swarm does not let go of the node: {e}.")),
@@ -158,7 +173,8 @@ impl Departure<'_> {
     }
 
     /// Drain, demote, wait for the tasks to move, leave, remove.
-    async fn leave(&self, own: &Docker, manager: &Docker, id: &str) -> Pass {
+    async fn leave(&self, own: &Docker, manager: &Docker, local: &SwarmState) -> Pass {
+        let id = local.node_id.as_str();
         let node = match manager.node(id).await {
             Ok(Some(node)) => node,
             Ok(None) => return left(own.swarm_leave(true).await),
@@ -174,6 +190,10 @@ impl Departure<'_> {
             }
             Ok(_) => {}
             Err(e) => return Pass::Waiting(format!("The managers do not answer: {e}.")),
+        }
+        // Leaving while the others still count its vote could cost them their majority.
+        if local.control_available {
+            return Pass::Waiting("The swarm is taking the manager's role away.".to_owned());
         }
         if let Pass::Waiting(why) = left(own.swarm_leave(true).await) {
             return Pass::Waiting(why);

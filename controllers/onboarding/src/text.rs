@@ -5,8 +5,7 @@ pub mod reason {
     pub const CONNECTION_FAILED: &str = "ConnectionFailed";
     pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
     pub const HOST_KEY_CHANGED: &str = "HostKeyChanged";
-    pub const HOST_KEY_UNCONFIRMED: &str = "HostKeyUnconfirmed";
-    pub const HOST_KEY_DIFFERS: &str = "HostKeyDiffers";
+    pub const HOST_KEY_UNCONFIRMED: &str = "AwaitingConfirmation";
     pub const SUDO_PASSWORD_REQUIRED: &str = "SudoPasswordRequired";
     pub const DOCKER_INSTALL_FAILED: &str = "DockerInstallFailed";
     pub const DOCKER_TOO_OLD: &str = "DockerTooOld";

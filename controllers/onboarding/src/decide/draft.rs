@@ -159,7 +159,25 @@ impl Draft {
         })
     }
 
+    /// A step that failed before and is tried again: people keep seeing what is wrong until it is not any more.
+    fn is_retry(&self, verdict: &Verdict) -> bool {
+        let failure = match &verdict.step {
+            Some(Step::InstallDocker(_)) => reason::DOCKER_INSTALL_FAILED,
+            Some(Step::StartDocker) => reason::DOCKER_UNAVAILABLE,
+            Some(Step::InitSwarm) => reason::SWARM_INIT_FAILED,
+            Some(Step::ProbePorts | Step::JoinSwarm { .. }) => reason::SWARM_JOIN_FAILED,
+            _ => return false,
+        };
+        let ready = self.before.iter().find(|c| c.r#type == "Ready");
+        self.status.phase == ServerPhase::Failed && ready.is_some_and(|c| c.reason == failure)
+    }
+
     pub(super) fn finish(mut self, verdict: Verdict) -> Decision {
+        if self.is_retry(&verdict) {
+            // Only what was found good is new.
+            self.findings.retain(|f| f.status == ConditionStatus::True || f.kind == "SwarmConflict");
+            return Decision { status: self.status, findings: self.findings, step: verdict.step, retry: verdict.retry };
+        }
         self.bad("Ready", verdict.reason, verdict.message);
         self.status.phase = verdict.phase;
         self.status.last_error = verdict.last_error;
