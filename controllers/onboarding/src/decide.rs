@@ -229,4 +229,6 @@ fn failed(seen: &Observed, step: &str) -> bool {
 }
 
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod tests;
