@@ -9,9 +9,18 @@ use std::time::{Duration, Instant};
 
 /// A kind of our own, so that any API server with CRDs can be measured.
 const CRD: &str = "loads.bench.example.com";
-pub const API: &str = "/apis/bench.example.com/v1/namespaces";
-/// One for each purpose: what one measurement leaves behind does not weigh on the next.
-const NAMESPACES: [&str; 3] = ["bench-write", "bench-list", "bench-watch"];
+const API: &str = "/apis/bench.example.com/v1/namespaces";
+/// One namespace for each purpose: what one measurement leaves behind does not weigh on the next.
+const PURPOSES: [&str; 3] = ["write", "list", "watch"];
+
+/// The collection of one purpose. Each run has namespaces of its own: a server may take its time to empty the last run's.
+pub fn collection(purpose: &str) -> String {
+    format!("{API}/{}/loads", namespace(purpose))
+}
+
+fn namespace(purpose: &str) -> String {
+    format!("bench-{purpose}-{}", std::process::id())
+}
 
 /// A thousand watchers are a thousand connections.
 pub fn allow_many_files() {
@@ -38,14 +47,14 @@ pub async fn prepare(target: &Target) -> Result<()> {
                     "sent": {"type": "string"}, "payload": {"type": "string"}}}}}}}]},
     });
     c.call(Method::POST, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body(&crd), &[409]).await?;
-    for name in NAMESPACES {
-        let ns = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    for purpose in PURPOSES {
+        let ns = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(purpose)}});
         c.call(Method::POST, "/api/v1/namespaces", body(&ns), &[409]).await?;
     }
     let started = Instant::now();
     loop {
         let (code, _) =
-            c.call(Method::GET, &format!("{API}/bench-list/loads?limit=1"), Bytes::new(), &[404, 429]).await?;
+            c.call(Method::GET, &format!("{}?limit=1", collection("list")), Bytes::new(), &[404, 429]).await?;
         if code.is_success() {
             return Ok(());
         }
@@ -57,9 +66,10 @@ pub async fn prepare(target: &Target) -> Result<()> {
 /// Takes away what was made.
 pub async fn clean(target: &Target) -> Result<()> {
     let mut c = target.connect().await?;
-    for name in NAMESPACES {
-        c.call(Method::DELETE, &format!("{API}/{name}/loads"), Bytes::new(), &[404]).await?;
-        c.call(Method::DELETE, &format!("/api/v1/namespaces/{name}"), Bytes::new(), &[404, 409]).await?;
+    for purpose in PURPOSES {
+        c.call(Method::DELETE, &collection(purpose), Bytes::new(), &[404]).await?;
+        let path = format!("/api/v1/namespaces/{}", namespace(purpose));
+        c.call(Method::DELETE, &path, Bytes::new(), &[404, 409]).await?;
     }
     let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CRD}");
     c.call(Method::DELETE, &path, Bytes::new(), &[404]).await?;
@@ -113,23 +123,23 @@ where
 pub async fn creates(target: &Target, clients: usize, total: usize, round: usize) -> Result<f64> {
     let rate = rate(target, clients, total, |mut c, range| async move {
         for i in range {
-            let path = format!("{API}/bench-write/loads");
+            let path = collection("write");
             c.call(Method::POST, &path, object(&format!("r{round}-{clients}-{i}"), ""), &[]).await?;
         }
         Ok(())
     })
     .await?;
-    target.connect().await?.call(Method::DELETE, &format!("{API}/bench-write/loads"), Bytes::new(), &[]).await?;
+    target.connect().await?.call(Method::DELETE, &collection("write"), Bytes::new(), &[]).await?;
     Ok(rate)
 }
 
 /// Gets a second of one object by `clients` at once.
 pub async fn gets(target: &Target, clients: usize, total: usize) -> Result<f64> {
     let mut c = target.connect().await?;
-    c.call(Method::POST, &format!("{API}/bench-write/loads"), object("read-me", ""), &[409]).await?;
+    c.call(Method::POST, &collection("write"), object("read-me", ""), &[409]).await?;
     rate(target, clients, total, |mut c, range| async move {
         for _ in range {
-            c.call(Method::GET, &format!("{API}/bench-write/loads/read-me"), Bytes::new(), &[]).await?;
+            c.call(Method::GET, &format!("{}/read-me", collection("write")), Bytes::new(), &[]).await?;
         }
         Ok(())
     })
@@ -140,8 +150,7 @@ pub async fn gets(target: &Target, clients: usize, total: usize) -> Result<f64> 
 pub async fn fill(target: &Target, objects: usize) -> Result<()> {
     rate(target, 32, objects.next_multiple_of(32), |mut c, range| async move {
         for i in range {
-            c.call(Method::POST, &format!("{API}/bench-list/loads"), object(&format!("item-{i:06}"), ""), &[409])
-                .await?;
+            c.call(Method::POST, &collection("list"), object(&format!("item-{i:06}"), ""), &[409]).await?;
         }
         Ok(())
     })
@@ -153,7 +162,7 @@ pub async fn fill(target: &Target, objects: usize) -> Result<()> {
 pub async fn list(target: &Target, query: &str, at_least: usize) -> Result<f64> {
     let mut c = target.connect().await?;
     let started = Instant::now();
-    let (_, body) = c.call(Method::GET, &format!("{API}/bench-list/loads{query}"), Bytes::new(), &[]).await?;
+    let (_, body) = c.call(Method::GET, &format!("{}{query}", collection("list")), Bytes::new(), &[]).await?;
     let ms = started.elapsed().as_secs_f64() * 1e3;
     ensure!(body.len() > at_least * 700, "the list is too short: {} bytes", body.len());
     Ok(ms)

@@ -1,6 +1,6 @@
 //! Fan-out: many watchers of everything, and how late each event is.
 
-use crate::load::{API, object};
+use crate::load::{collection, object};
 use crate::target::Target;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub async fn fan_out(
     round: usize,
 ) -> Result<Latency> {
     let mut writer = target.connect().await?;
-    let list = format!("{API}/bench-watch/loads");
+    let list = collection("watch");
     let (_, body) = writer.call(Method::GET, &format!("{list}?limit=1"), Bytes::new(), &[]).await?;
     let now: serde_json::Value = serde_json::from_slice(&body)?;
     let version = now["metadata"]["resourceVersion"].as_str().context("a list has a resourceVersion")?.to_owned();
