@@ -1,4 +1,5 @@
 //! The fleet against real servers of the lab (tests/lab). Skips loudly where the lab cannot run.
+#![allow(clippy::print_stderr)]
 
 use futures::StreamExt as _;
 use otternauts_fleet::docker::{LocalNodeState, LogOptions, NodeAvailability, TaskState};

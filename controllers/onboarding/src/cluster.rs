@@ -46,6 +46,7 @@ pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Actio
     })
 }
 
+#[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.
 pub fn on_error(cluster: Arc<Cluster>, error: &crate::reconcile::Error, _: Arc<Context>) -> Action {
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::warn!(cluster = cluster.name_any(), error = %error, source, "a Cluster could not be reconciled");
@@ -90,7 +91,7 @@ pub fn status(before: &ClusterStatus, seen: &Seen, generation: i64, now: &str) -
         let message = format!("{reachable} of {} managers reach one another: no majority.", managers.len());
         set("Ready", False, "NoQuorum", message);
     }
-    if managers.len() % 2 == 0 && !managers.is_empty() {
+    if managers.len().is_multiple_of(2) && !managers.is_empty() {
         let tolerated = (managers.len() - 1) / 2;
         let message = format!(
             "{} managers tolerate the loss of {tolerated}, as many as {} would: an even number only adds risk. 3 are recommended.",

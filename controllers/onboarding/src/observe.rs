@@ -20,12 +20,12 @@ pub async fn observe(
         return Ok((seen, None));
     }
     let Some(host) = connect(ctx, server, &mut seen).await? else { return Ok((seen, None)) };
-    if let Err(e) = facts(&host, &mut seen).await {
+    if let Err(e) = Box::pin(facts(&host, &mut seen)).await {
         seen.link = lost(&e);
         return Ok((seen, Some(host)));
     }
-    if let Some(docker) = engine(&host, &mut seen).await {
-        swarm(ctx, server, &docker, &mut seen).await;
+    if let Some(docker) = Box::pin(engine(&host, &mut seen)).await {
+        Box::pin(swarm(ctx, server, &docker, &mut seen)).await;
     }
     Ok((seen, Some(host)))
 }

@@ -28,13 +28,13 @@ pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action,
     let name = server.name_any();
     let measured = ctx.fleet.metrics().controllers.start("onboarding");
     let result = if is_going(&server.metadata) {
-        removal::remove(&ctx, &server).await
+        Box::pin(removal::remove(&ctx, &server)).await
     } else {
-        onboard(&ctx, &server, &name).await
+        Box::pin(onboard(&ctx, &server, &name)).await
     };
     match &result {
         Ok(action) if *action == Action::await_change() => {
-            measured.end(otternauts_telemetry::controllers::Outcome::Success)
+            measured.end(otternauts_telemetry::controllers::Outcome::Success);
         }
         Ok(_) => measured.end(otternauts_telemetry::controllers::Outcome::RequeueAfter),
         Err(_) => {}
@@ -42,6 +42,7 @@ pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action,
     result
 }
 
+#[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.
 pub fn on_error(server: Arc<Server>, error: &Error, ctx: Arc<Context>) -> Action {
     let name = server.name_any();
     let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
@@ -76,7 +77,7 @@ async fn onboard(ctx: &Context, server: &Server, name: &str) -> Result<Action, E
     }
     let mut round = Round::default();
     for _ in 0..MAX_STEPS {
-        let (mut seen, host) = observe(ctx, &server, cluster.as_ref()).await?;
+        let (mut seen, host) = Box::pin(observe(ctx, &server, cluster.as_ref())).await?;
         round.lay_over(&mut seen);
         let before = server.status.clone().unwrap_or_default();
         let labels = server.metadata.labels.clone().unwrap_or_default();
@@ -88,7 +89,7 @@ async fn onboard(ctx: &Context, server: &Server, name: &str) -> Result<Action, E
             return Ok(rest(ctx, name, versions, &decision));
         };
         let started = Instant::now();
-        let outcome = act(ctx, &server, of, &host, step).await?;
+        let outcome = Box::pin(act(ctx, &server, of, &host, step)).await?;
         record(ctx, &server, step, started, outcome.as_ref().err()).await;
         round.failure = None;
         match outcome {

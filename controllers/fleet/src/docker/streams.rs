@@ -15,13 +15,13 @@ impl Docker {
     /// The logs of all tasks of a service, interleaved by the manager.
     pub fn service_logs(&self, id: &str, options: &LogOptions) -> Result<BoxStream<'static, Result<LogChunk>>> {
         path_segment("the service id", id)?;
-        Ok(self.api.service_logs(id, Some(parameters(options))).map(|c| c.map(chunk).map_err(explain)).boxed())
+        Ok(self.api.service_logs(id, Some(parameters(options))).map(|c| c.map(|c| chunk(&c)).map_err(explain)).boxed())
     }
 
     /// The logs of one task, from a manager.
     pub fn task_logs(&self, id: &str, options: &LogOptions) -> Result<BoxStream<'static, Result<LogChunk>>> {
         path_segment("the task id", id)?;
-        Ok(self.api.task_logs(id, Some(parameters(options))).map(|c| c.map(chunk).map_err(explain)).boxed())
+        Ok(self.api.task_logs(id, Some(parameters(options))).map(|c| c.map(|c| chunk(&c)).map_err(explain)).boxed())
     }
 
     /// Everything that happens to objects of the given kinds (`service`, `node`, `container`, ...) from now on.
@@ -45,7 +45,7 @@ fn parameters(options: &LogOptions) -> LogsOptions {
     }
 }
 
-fn chunk(output: LogOutput) -> LogChunk {
+fn chunk(output: &LogOutput) -> LogChunk {
     let stderr = matches!(output, LogOutput::StdErr { .. });
     LogChunk { stderr, text: clean(output.as_ref()) }
 }

@@ -11,6 +11,7 @@ fn keygen(args: &[&str]) -> Option<String> {
 }
 
 #[test]
+#[allow(clippy::print_stderr)] // A skip must be seen.
 fn keys_of_every_supported_kind_are_read_and_weak_ones_refused() {
     let cases: [(&[&str], Option<&str>); 7] = [
         (&["-t", "ed25519", "-N", ""], None),
