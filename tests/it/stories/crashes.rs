@@ -2,6 +2,7 @@
 
 use super::{docker, onboard, server_in, stack_running};
 use otternauts_harness::{Lab, Otter};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 const PLAIN: &str = r"
@@ -26,7 +27,7 @@ fn moments(count: usize, within_ms: u64) -> Vec<u64> {
         u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.subsec_nanos()))
             | 1
     });
-    println!("OTTERNAUTS_SEED={seed}");
+    let _best_effort = writeln!(std::io::stderr(), "OTTERNAUTS_SEED={seed}");
     let mut state = seed;
     std::iter::repeat_with(|| {
         state ^= state << 13;
