@@ -24,9 +24,12 @@ test-nightly: ## the same with the long numbers
 	@OTTERNAUTS_NIGHTLY=1 tests/run
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
-	@tests/setup rust
+	@tests/setup rust lab kubectl
 	$(CARGO) build --release --locked --bin otter
 	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json
+	@if tests/lab/lab doctor >/dev/null 2>&1; then \
+		DEMO_OTTER=$$PWD/target/release/otter DEMO_ONCE=1 DEMO_IDLE=60 tests/demo | grep 'idle with'; \
+	else echo 'SKIPPED, NOT MEASURED: idle with 2 servers and 1 stack (needs the lab of real hosts)'; fi
 
 lint: ## format and lints
 	$(CARGO) fmt --all --check

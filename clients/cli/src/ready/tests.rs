@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::json;
 
-fn stack_of(status: Value) -> Stack {
+fn stack_of(status: &Value) -> Stack {
     let whole = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "shop"},
         "spec": {"compose": {}}, "status": status});
     serde_json::from_value(whole).expect("a Stack")
@@ -16,7 +16,7 @@ fn a_stacks_status_counts_only_when_it_is_about_what_was_applied() {
     let check = |phase: &str, observed: i64, conditions: Value, expected: Verdict| {
         let status = json!({"phase": phase, "observedGeneration": observed, "currentVersion": 2, "conditions": conditions,
             "services": [{"name": "web", "desired": 2, "running": 1}]});
-        assert_eq!(stack(&stack_of(status), 2), expected);
+        assert_eq!(stack(&stack_of(&status), 2), expected);
     };
     let what = |phase: &str| format!("stack shop: version 2 {phase} (web 1/2)");
     check("running", 1, ready("True", "", ""), Verdict::Waiting("stack shop: waiting for the control plane".into()));
