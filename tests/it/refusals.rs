@@ -104,3 +104,31 @@ fn garbage_on_the_wire_gets_400_and_the_server_lives_on() {
     assert!(plain.stdout.contains("Client sent an HTTP request to an HTTPS server."), "{plain:?}");
     assert_eq!(otter.curl("/readyz", &[]).ok(), "ok");
 }
+
+#[test]
+fn what_the_system_lives_on_cannot_be_deleted_or_bound_to_nothing() {
+    let otter = otter();
+    let kept = otter.kubectl(&["delete", "namespace", "otternauts-system"]);
+    assert!(kept.refused().contains("this namespace may not be deleted"), "{}", kept.stderr);
+    let finalize =
+        r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"},"spec":{"finalizers":["bad"]}}"#;
+    let put = ["replace", "--raw", "/api/v1/namespaces/default/finalize", "-f", "-"];
+    assert!(otter.kubectl_in(&put, finalize).refused().contains("neither a standard finalizer name"));
+    otter.kubectl(&["create", "serviceaccount", "robot"]).ok();
+    let bound = ["create", "token", "robot", "--bound-object-kind=Secret", "--bound-object-name=nope"];
+    assert!(otter.kubectl(&bound).refused().contains("spec.boundObjectRef"));
+}
+
+#[test]
+fn head_is_answered_without_a_body_in_both_protocols() {
+    let otter = otter();
+    for protocol in ["--http1.1", "--http2"] {
+        let head = otter.curl_admin("/api/v1/namespaces/default/configmaps", &["-I", protocol]);
+        assert!(head.ok().contains("405"), "{}", head.stdout);
+        let health = otter.curl_admin("/readyz", &["-I", protocol]);
+        assert!(
+            health.ok().contains("200") && health.stdout.to_lowercase().contains("content-length: 2"),
+            "{health:?}"
+        );
+    }
+}

@@ -139,6 +139,15 @@ where
     }
 }
 
+/// The answer to HEAD: how long the body would be, and none of it (over HTTP/2 a body would break the stream).
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = http_body::Body::size_hint(&body).exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
 /// The latest a request may end (row T10); long-running ones have their own rules.
 const MUTATING_DEADLINE: Duration = Duration::from_secs(34);
 const READING_DEADLINE: Duration = Duration::from_secs(60);
@@ -192,6 +201,7 @@ impl Exchange {
         let agent = text(&parts.headers, header::USER_AGENT).to_owned();
         let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
         let source = parts.extensions.get::<Peer>().and_then(|p| p.address).map(|a| a.ip());
+        let head = parts.method == http::Method::HEAD;
         let outcome = self.answer(parts, body).await;
         let labels = measure::labels(&self.route, outcome.served.as_ref(), apply);
         let code = outcome.answer.code.as_u16();
@@ -204,7 +214,8 @@ impl Exchange {
             metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
         }
         self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
-        finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how })
+        let response = finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how });
+        if head { without_body(response) } else { response }
     }
 
     async fn answer(&self, parts: http::request::Parts, body: Incoming) -> Outcome {

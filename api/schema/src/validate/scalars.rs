@@ -80,7 +80,11 @@ pub(super) fn check_number(schema: &Schema, n: &Number, path: &Path, errors: &mu
 fn is_multiple(n: &Number, float: f64, by: f64) -> bool {
     match n.as_i64() {
         Some(whole) if by.fract() == 0.0 && by < 9e15 => whole % (by as i64) == 0,
-        _ => (float / by).fract() == 0.0,
+        // As upstream does it: 0.3 is a multiple of 0.1 although no binary fraction is either.
+        _ => {
+            let times = float / by;
+            (times - times.round()).abs() < 1e-9
+        }
     }
 }
 

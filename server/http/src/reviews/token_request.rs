@@ -23,6 +23,7 @@ pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Ans
     let spec = sent.get("spec").cloned().unwrap_or_else(|| json!({}));
     let seconds = spec.get("expirationSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT_SECONDS);
     check(seconds)?;
+    refuse_bound(&spec)?;
     let audiences = texts(&spec, "audiences");
     let request = TokenRequest {
         namespace: account.namespace(),
@@ -42,15 +43,24 @@ pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Ans
         "name": account.name(), "namespace": account.namespace(), "creationTimestamp": now.to_string(),
     });
     let token = if options.dry_run { "" } else { issued.token.expose() };
-    let bound = spec.get("boundObjectRef").cloned().unwrap_or_default();
     let lifetime = issued.expires.as_seconds() - now.as_seconds();
     let mut answer = frame("authentication.k8s.io", "TokenRequest", metadata);
     answer.insert(
         "spec".to_owned(),
-        json!({"audiences": issued.audiences, "expirationSeconds": lifetime, "boundObjectRef": bound}),
+        json!({"audiences": issued.audiences, "expirationSeconds": lifetime, "boundObjectRef": null}),
     );
     answer.insert("status".to_owned(), json!({"token": token, "expirationTimestamp": issued.expires.to_string()}));
     Answer::value(201, accepted, &answer.into())
+}
+
+/// A token that outlives the object it is bound to would be a lie: refused until binding is honoured.
+fn refuse_bound(spec: &Value) -> Result<(), Status> {
+    if spec.get("boundObjectRef").is_none_or(Value::is_null) {
+        return Ok(());
+    }
+    let why = "binding a token to an object is not supported by this server; leave it out, the token ends with its ServiceAccount";
+    let error = FieldError::forbidden(&Path::new("spec.boundObjectRef"), why);
+    Err(Status::invalid(&GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest"), "", &vec![error]))
 }
 
 fn check(seconds: i64) -> Result<(), Status> {

@@ -3,13 +3,13 @@
 use super::Kind;
 use crate::request::Subresource;
 use otternauts_meta::names::NameRule;
-use otternauts_meta::{GroupResource, Object, Status};
+use otternauts_meta::{ErrorList, FieldError, GroupResource, Object, Path, Status};
 use serde_json::{Map, Value, json};
 
 /// Every namespace carries its own name under this label.
 pub(crate) const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// Row B1.
-pub(crate) const UNDELETABLE: [&str; 3] = ["default", "kube-system", "kube-public"];
+/// Row B1, and the namespace that holds the fleet's SSH keys and the controllers' accounts.
+pub(crate) const UNDELETABLE: [&str; 4] = ["default", "kube-system", "kube-public", otternauts_types::SYSTEM_NAMESPACE];
 
 pub(super) struct Namespace;
 
@@ -51,6 +51,22 @@ impl Kind for Namespace {
             status.insert("phase".into(), "Terminating".into());
         }
         Ok(())
+    }
+
+    fn validate(&self, object: &Object, _old: Option<&Object>, subresource: Subresource) -> ErrorList {
+        if subresource != Subresource::Finalize {
+            return ErrorList::new();
+        }
+        let list = object.at(&["spec", "finalizers"]).and_then(Value::as_array).cloned().unwrap_or_default();
+        let path = Path::new("spec.finalizers");
+        let text = "name is neither a standard finalizer name nor is it fully qualified";
+        let bare = |f: &str| f != "kubernetes" && !f.contains('/');
+        list.iter()
+            .filter_map(Value::as_str)
+            .enumerate()
+            .filter(|(_, f)| bare(f))
+            .map(|(i, f)| FieldError::invalid(&path.index(i), f, text))
+            .collect()
     }
 
     fn has_grace_period(&self) -> bool {
