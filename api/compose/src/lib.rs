@@ -6,6 +6,7 @@ mod image;
 mod ingress;
 mod interpolate;
 mod keys;
+mod mask;
 mod mount;
 mod policy;
 mod port;

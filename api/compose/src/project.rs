@@ -4,6 +4,7 @@ use crate::finding::{Finding, Findings};
 use crate::image;
 use crate::interpolate::{Known, Values, interpolate, join};
 use crate::keys::{FILE, NETWORK, TOP, VOLUME};
+use crate::mask::mask;
 use crate::policy::{Level, Policy};
 use crate::service::{self, Service};
 use crate::tree::{self, Node, Value};
@@ -83,6 +84,9 @@ pub(crate) fn read_tree(mut root: Node, known: Known<'_>, policy: &Policy) -> (O
     found.errors.sort_by_key(|f| (f.line, f.column));
     found.errors.dedup();
     found.warnings.sort_by_key(|f| (f.line, f.column));
+    if let Known::All(values) = known {
+        mask(&mut found, values);
+    }
     (project, found)
 }
 

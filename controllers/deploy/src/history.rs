@@ -5,7 +5,7 @@ use crate::inputs::{Inputs, secret};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret as SecretObject;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use otternauts_compose::{Values, label};
 use otternauts_types::deployment::{DeploymentPhase, Snapshot, Trigger};
@@ -15,6 +15,8 @@ use serde_json::json;
 
 /// Type of the Secrets that hold a snapshot's values.
 pub const SNAPSHOT_TYPE: &str = "otternauts.dev/snapshot";
+/// Nobody deploys this often: a larger number was made up by somebody, and is passed over.
+const MAX_VERSION: i64 = 1_000_000_000;
 
 /// The Deployments of one Stack, by version; those without one (a person's, just made) come last.
 pub struct History(pub Vec<Deployment>);
@@ -42,8 +44,9 @@ impl History {
 
     /// Versions only ever grow, also when old Deployments are gone.
     pub fn next_version(&self, stack: &Stack) -> i64 {
-        let known = self.0.iter().filter_map(|d| d.spec.version).max().unwrap_or(0);
-        let told = stack.status.as_ref().and_then(|s| s.current_version).unwrap_or(0);
+        let sane = |v: &i64| (0..MAX_VERSION).contains(v);
+        let known = self.0.iter().filter_map(|d| d.spec.version).filter(sane).max().unwrap_or(0);
+        let told = stack.status.as_ref().and_then(|s| s.current_version).filter(sane).unwrap_or(0);
         known.max(told) + 1
     }
 
@@ -111,9 +114,12 @@ async fn write_values(client: &Client, stack: &Stack, deployment: &str, values: 
     };
     match api.create(&PostParams::default(), &object).await {
         Err(e) if is_conflict(&e) => {
-            api.delete(&name, &DeleteParams::default())
-                .await
-                .map_err(Error::api("replace the values of a snapshot"))?;
+            let old = secret(client, &stack.namespace().unwrap_or_default(), &name).await?.unwrap_or_default();
+            let ours = old.owner_references().iter().any(|o| Some(&o.uid) == stack.metadata.uid.as_ref());
+            if !ours || !is_snapshot(&old) {
+                return Err(Error::Broken(format!("Secret {name:?} is in the way and not of this stack: rename it")));
+            }
+            api.delete(&name, &exactly(&old)).await.map_err(Error::api("replace the values of a snapshot"))?;
             api.create(&PostParams::default(), &object).await.map_err(Error::api("write the values of a snapshot"))?;
         }
         other => drop(other.map_err(Error::api("write the values of a snapshot"))?),
@@ -206,6 +212,9 @@ pub async fn values_of(client: &Client, namespace: &str, snapshot: &Snapshot) ->
     let Some(secret) = secret(client, namespace, &at.name).await? else {
         return Err(Error::Broken(format!("Secret {:?} with the values of the snapshot is gone", at.name)));
     };
+    if !is_snapshot(&secret) {
+        return Err(Error::Broken(format!("Secret {:?} does not hold the values of a snapshot", at.name)));
+    }
     secret.data.into_iter().flatten().for_each(|(key, value)| values.insert(key, value.0));
     Ok(values)
 }
@@ -214,11 +223,27 @@ pub async fn values_of(client: &Client, namespace: &str, snapshot: &Snapshot) ->
 pub async fn delete(client: &Client, deployment: &Deployment) -> Result<()> {
     let namespace = deployment.namespace().unwrap_or_default();
     if let Some(at) = deployment.spec.snapshot.as_ref().and_then(|s| s.env_secret_ref.as_ref()) {
-        let api: Api<SecretObject> = Api::namespaced(client.clone(), &namespace);
-        gone(api.delete(&at.name, &DeleteParams::default()).await.map(drop))?;
+        let values = secret(client, &namespace, &at.name).await?;
+        let name = deployment.name_any();
+        // A person may have written any name there: only what was made for this Deployment goes with it.
+        let made_for = |s: &SecretObject| is_snapshot(s) && s.labels().get(label::DEPLOYMENT) == Some(&name);
+        if let Some(values) = values.filter(made_for) {
+            let api: Api<SecretObject> = Api::namespaced(client.clone(), &namespace);
+            gone(api.delete(&at.name, &exactly(&values)).await.map(drop))?;
+        }
     }
     let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
     gone(api.delete(&deployment.name_any(), &DeleteParams::default()).await.map(drop))
+}
+
+fn is_snapshot(secret: &SecretObject) -> bool {
+    secret.type_.as_deref() == Some(SNAPSHOT_TYPE)
+}
+
+/// Deletes what was looked at and nothing that took its name since.
+fn exactly(secret: &SecretObject) -> DeleteParams {
+    let uid = secret.metadata.uid.clone();
+    DeleteParams { preconditions: Some(Preconditions { uid, resource_version: None }), ..DeleteParams::default() }
 }
 
 fn gone(result: std::result::Result<(), kube::Error>) -> Result<()> {

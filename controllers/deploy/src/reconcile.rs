@@ -122,7 +122,7 @@ async fn fill(ctx: &Context, stack: &Stack, history: &History, inputs: Option<&I
             (None, None) => continue,
         };
         history::fill(&ctx.client, stack, deployment, source, next).await?;
-        next += 1;
+        next = next.saturating_add(1);
     }
     Ok(None)
 }

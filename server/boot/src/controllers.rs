@@ -79,7 +79,9 @@ async fn keep_running(controller: Controller, client: kube::Client, fleet: Fleet
     let mut pause = Duration::from_secs(1);
     while !stop.is_cancelled() {
         tracing::info!(controller = name, "a controller starts");
-        let ended = run(controller, client.clone(), fleet.clone(), stop.clone()).await;
+        // A task of its own: a panic inside ends the task, not this loop.
+        let task = tokio::spawn(run(controller, client.clone(), fleet.clone(), stop.clone()));
+        let ended = task.await.unwrap_or_else(|panic| Err(anyhow::Error::new(panic)));
         if stop.is_cancelled() {
             break;
         }
