@@ -13,12 +13,7 @@ fn baseline(text: &str) -> Vec<String> {
 
 fn rendered(text: &str, values: &Values, policy: &Policy) -> (Rendered, Json) {
     let compiled = compile(text, values, policy).unwrap_or_else(|e| panic!("{e:#?}"));
-    let who = Identity {
-        namespace: "default".into(),
-        stack: "shop".into(),
-        deployment: "shop-1".into(),
-        ..Identity::default()
-    };
+    let who = Identity { namespace: "default".into(), stack: "shop".into(), deployment: "shop-1".into() };
     let rendered = render(&compiled.project, &who).expect("renders");
     let json = serde_json::from_str(rendered.document().expose()).expect("JSON");
     (rendered, json)
