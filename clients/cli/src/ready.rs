@@ -60,6 +60,21 @@ pub fn server(server: &Server) -> Verdict {
     }
 }
 
+/// Where the removal of a server stands, and what it waits for.
+pub fn leaving(name: &str, server: Option<&Server>) -> Verdict {
+    let Some(server) = server else { return Verdict::Done(format!("server {name} is gone")) };
+    let status = server.status.clone().unwrap_or_default();
+    let why = removal(server).or(status.last_error).map(|why| format!(": {why}")).unwrap_or_default();
+    Verdict::Waiting(format!("server {name} is being removed{why}"))
+}
+
+/// What the removal of a server waits for; None for one that stays.
+pub fn removal(server: &Server) -> Option<String> {
+    server.metadata.deletion_timestamp.as_ref()?;
+    let conditions = server.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    condition(conditions, "Ready").filter(|c| c.reason == "Removing").map(|c| c.message.clone())
+}
+
 pub fn cluster(cluster: &Cluster) -> Verdict {
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
     let status = cluster.status.clone().unwrap_or_default();

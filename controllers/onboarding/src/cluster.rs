@@ -48,8 +48,7 @@ pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Actio
 
 #[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.
 pub fn on_error(cluster: Arc<Cluster>, error: &crate::reconcile::Error, _: Arc<Context>) -> Action {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(cluster = cluster.name_any(), error = %error, source, "a Cluster could not be reconciled");
+    error.log("Cluster", &cluster.name_any());
     Action::requeue(Duration::from_secs(5))
 }
 
@@ -72,6 +71,8 @@ pub fn status(before: &ClusterStatus, seen: &Seen, generation: i64, now: &str) -
     let nodes = match seen {
         Seen::NoSwarm => {
             set("Ready", False, "NoSwarm", "No server has initialized the swarm yet.".to_owned());
+            // Without managers there is no number of them to judge.
+            after.conditions.retain(|c| c.r#type != "QuorumRisk");
             (after.managers, after.nodes, after.quorum) = (Some(0), Some(0), Some(false));
             return after;
         }

@@ -24,6 +24,22 @@ pub enum Error {
     Api(#[from] kube::Error),
 }
 
+impl Error {
+    /// One line about a pass over `kind` `name` that did not end. A lost race is no fault: the next pass sees the winner's object.
+    pub(crate) fn log(&self, kind: &str, name: &str) {
+        let Self::Api(source) = self;
+        match source {
+            kube::Error::Api(status) if status.code == 409 => {
+                tracing::debug!(kind, name, why = status.message, "somebody else was faster");
+            }
+            kube::Error::Api(status) => {
+                tracing::warn!(kind, name, error = %self, why = status.message, "an object could not be reconciled");
+            }
+            other => tracing::warn!(kind, name, error = %self, why = %other, "an object could not be reconciled"),
+        }
+    }
+}
+
 pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action, Error> {
     let name = server.name_any();
     let measured = ctx.fleet.metrics().controllers.start("onboarding");
@@ -45,8 +61,7 @@ pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action,
 #[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.
 pub fn on_error(server: Arc<Server>, error: &Error, ctx: Arc<Context>) -> Action {
     let name = server.name_any();
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    tracing::warn!(server = name, error = %error, source, "a Server could not be reconciled");
+    error.log("Server", &name);
     Action::requeue(ctx.backoff(&name))
 }
 

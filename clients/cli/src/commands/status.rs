@@ -142,13 +142,13 @@ pub fn server_table(servers: &[Server]) -> String {
         };
         vec![
             s.name_any(),
-            word(&status.phase),
+            if s.metadata.deletion_timestamp.is_some() { "removing".to_owned() } else { word(&status.phase) },
             word(&status.swarm_role.unwrap_or(s.spec.role)),
             output::clean(&address),
             output::clean(&status.docker_version.unwrap_or_default()),
             output::clean(&status.os.unwrap_or_default()),
             age(s),
-            output::clean(&status.last_error.unwrap_or_default()),
+            output::clean(&ready::removal(s).or(status.last_error).unwrap_or_default()),
         ]
     };
     let rows: Vec<Vec<String>> = servers.iter().map(row).collect();

@@ -57,3 +57,19 @@ fn a_server_says_what_it_waits_for() {
     check(confirmed.clone(), done(3), Verdict::Done("server reef is ready".into()));
     check(confirmed, done(2), waiting("ready"));
 }
+
+#[test]
+fn a_removal_says_what_it_waits_for_until_the_server_is_gone() {
+    let object = |conditions: Value, error: Value| -> Server {
+        let whole = json!({"apiVersion": "otternauts.dev/v1", "kind": "Server",
+            "metadata": {"name": "reef", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"address": "a", "user": "u"}, "status": {"conditions": conditions, "lastError": error}});
+        serde_json::from_value(whole).expect("a Server")
+    };
+    let check = |object: Option<&Server>, expected: Verdict| assert_eq!(leaving("reef", object), expected);
+    let waiting = |text: &str| Verdict::Waiting(format!("server reef is being removed{text}"));
+    check(None, Verdict::Done("server reef is gone".into()));
+    check(Some(&object(json!([]), Value::Null)), waiting(""));
+    check(Some(&object(ready("False", "Removing", "tasks move"), json!("old"))), waiting(": tasks move"));
+    check(Some(&object(ready("True", "Ready", "fine"), json!("no route"))), waiting(": no route"));
+}

@@ -58,3 +58,11 @@ fn nothing_new_changes_nothing() {
     let once = status(&ClusterStatus::default(), &seen, 1, "t1");
     assert_eq!(status(&once, &seen, 1, "t2"), once);
 }
+
+#[test]
+fn a_cluster_without_managers_judges_no_number_of_them() {
+    let before = status(&ClusterStatus::default(), &Seen::Nodes(vec![node(NodeRole::Manager, Some(true))]), 1, "t");
+    let after = status(&before, &Seen::NoSwarm, 1, "t");
+    assert!(after.conditions.iter().all(|c| c.r#type != "QuorumRisk"), "{:?}", after.conditions);
+    assert_eq!(reason_of(&after, "Ready").1, "NoSwarm");
+}

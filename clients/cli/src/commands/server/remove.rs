@@ -4,8 +4,8 @@ use super::servers;
 use crate::args::{Global, Remove};
 use crate::connect::{self, FIELD_MANAGER};
 use crate::exit::{Code, Failure};
-use crate::follow::{self, Verdict};
-use crate::output;
+use crate::follow;
+use crate::{output, ready};
 use anyhow::Context as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use otternauts_types::{FORCE_DELETE_ANNOTATION, Server};
@@ -30,14 +30,7 @@ pub async fn run(global: &Global, args: &Remove) -> anyhow::Result<Code> {
         output::note(&format!("server {name} is being removed"));
         return Ok(Code::Ok);
     }
-    let look = |object: Option<&Server>| match object {
-        None => Verdict::Done(format!("server {name} is gone")),
-        Some(server) => {
-            let why = server.status.as_ref().and_then(|s| s.last_error.clone());
-            let why = why.map(|e| format!(": {e}")).unwrap_or_default();
-            Verdict::Waiting(format!("server {name} is being removed{why}"))
-        }
-    };
+    let look = |object: Option<&Server>| ready::leaving(name, object);
     let ended = follow::until(&api, name, args.timeout, "otter server list", look).await?;
     output::note(&format!("{} (after {})", ended.text, output::took(ended.took)));
     Ok(Code::Ok)
