@@ -28,6 +28,9 @@ pub struct Identity {
     pub namespace: String,
     pub stack: String,
     pub deployment: String,
+    /// For each registry with a login of ours, a mark of that login. Swarm keeps the login with the service: a new one is
+    /// another hash, so that the service is sent again; its tasks stay.
+    pub logins: BTreeMap<String, String>,
 }
 
 /// What goes to the Swarm. It holds environment values: it cannot be printed.
@@ -129,7 +132,7 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
                 service.name, who.stack
             ));
         }
-        let spec_sha256 = spec_hash(service, project, &configs, &secrets);
+        let spec_sha256 = spec_hash(service, project, &configs, &secrets, who);
         let body = labelled(service, &spec_sha256, who);
         rendered.insert(service.name.clone(), body);
         bodies.insert(service.name.clone(), Json::Object(service.body.clone()));
@@ -160,7 +163,13 @@ fn version(project: &Project) -> &'static str {
 }
 
 /// Over all that makes Swarm treat the service differently: its body, and the definitions of what it uses.
-fn spec_hash(service: &Service, project: &Project, configs: &Map<String, Json>, secrets: &Map<String, Json>) -> String {
+fn spec_hash(
+    service: &Service,
+    project: &Project,
+    configs: &Map<String, Json>,
+    secrets: &Map<String, Json>,
+    who: &Identity,
+) -> String {
     let network = |name: &String| {
         let shared = project.networks.get(name);
         json!([name, shared.and_then(|s| s.external.as_ref()), shared.map(|s| &s.body)])
@@ -173,13 +182,16 @@ fn spec_hash(service: &Service, project: &Project, configs: &Map<String, Json>, 
     let used = |section: &Map<String, Json>, names: &[String]| -> Vec<Json> {
         names.iter().filter_map(|n| Some(section.get(n)?["name"].clone())).collect()
     };
-    let whole = json!({
+    let mut whole = json!({
         "service": service.body,
         "networks": service.networks.iter().map(network).collect::<Vec<_>>(),
         "volumes": volumes.filter_map(volume).collect::<Vec<_>>(),
         "configs": used(configs, &service.configs),
         "secrets": used(secrets, &service.secrets),
     });
+    if let Some(mark) = who.logins.get(&crate::registry(&service.image)) {
+        whole["login"] = json!(mark);
+    }
     hex::encode(Sha256::digest(sorted(whole).to_string()))
 }
 

@@ -13,7 +13,12 @@ fn baseline(text: &str) -> Vec<String> {
 
 fn rendered(text: &str, values: &Values, policy: &Policy) -> (Rendered, Json) {
     let compiled = compile(text, values, policy).unwrap_or_else(|e| panic!("{e:#?}"));
-    let who = Identity { namespace: "default".into(), stack: "shop".into(), deployment: "shop-1".into() };
+    let who = Identity {
+        namespace: "default".into(),
+        stack: "shop".into(),
+        deployment: "shop-1".into(),
+        ..Identity::default()
+    };
     let rendered = render(&compiled.project, &who).expect("renders");
     let json = serde_json::from_str(rendered.document().expose()).expect("JSON");
     (rendered, json)
@@ -305,6 +310,25 @@ fn names_that_docker_would_refuse_are_found_first() {
     let compiled = compiled.map_err(|e| format!("{e:?}")).expect("fine");
     let who = Identity { namespace: "n".into(), stack: "shop".into(), ..Identity::default() };
     assert!(render(&compiled.project, &who).err().expect("too long").contains("at most 49 characters are left"));
+}
+
+#[test]
+fn a_new_login_sends_again_the_services_of_its_registry_and_no_others() {
+    let text = "services:\n  own: {image: r.example.com/a:1}\n  other: {image: b:1}\n";
+    let hashes = |logins: &[(&str, &str)]| {
+        let logins = logins.iter().map(|(r, m)| ((*r).to_owned(), (*m).to_owned())).collect();
+        let who = Identity { namespace: "n".into(), stack: "s".into(), deployment: "s-1".into(), logins };
+        let compiled =
+            compile(text, &Values::default(), &Policy::default()).map_err(|e| format!("{e:?}")).expect("fine");
+        let rendered = render(&compiled.project, &who).expect("fine");
+        let hash = |name: &str| rendered.services.iter().find(|s| s.name == name).expect("there").spec_sha256.clone();
+        (hash("own"), hash("other"))
+    };
+    let (none, first, second) =
+        (hashes(&[]), hashes(&[("r.example.com", "1"), ("x", "1")]), hashes(&[("r.example.com", "2")]));
+    assert_eq!((&none.1, &first.1), (&first.1, &second.1), "docker.io has no login");
+    assert_ne!(none.0, first.0);
+    assert_ne!(first.0, second.0);
 }
 
 proptest::proptest! {

@@ -6,6 +6,7 @@ use crate::stack::ServiceStatus;
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Named `<stack>-<version>`. Once its snapshot is filled in, its spec never changes.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +68,9 @@ pub struct Snapshot {
     pub env_secret_ref: Option<LocalRef>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registry_credential_refs: Vec<LocalRef>,
+    /// Registry -> a mark of the login that was sent to the swarm: another mark is sent again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registry_logins: BTreeMap<String, String>,
     /// Of the rendered compose file with its values; equal hashes mean nothing to do.
     #[serde(default)]
     pub spec_sha256: String,

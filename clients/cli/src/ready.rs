@@ -107,7 +107,8 @@ pub fn stack(stack: &Stack, generation: i64) -> Verdict {
         StackPhase::Failed => Verdict::Failed(format!("{what}{}", why())),
         StackPhase::Stopped => Verdict::Failed(format!("{what}: spec.suspend is true")),
         _ if wrong => Verdict::Failed(format!("stack {name}{}", why())),
-        StackPhase::Deploying => Verdict::Waiting(what),
+        // What is in the way may pass: it is told, and waited for. "Being deployed" is no news.
+        StackPhase::Deploying if status.last_error.is_none() => Verdict::Waiting(what),
         _ => Verdict::Waiting(format!("{what}{}", why())),
     }
 }

@@ -132,6 +132,7 @@ fn snapshot(stack: &Stack, inputs: &Inputs, env: LocalRef) -> Snapshot {
         compose: inputs.compose.clone(),
         env_secret_ref: Some(env),
         registry_credential_refs: stack.spec.registry_credential_refs.clone(),
+        registry_logins: inputs.logins.clone(),
         spec_sha256: inputs.spec_sha256.clone(),
         stack_generation: stack.metadata.generation.unwrap_or_default(),
     }

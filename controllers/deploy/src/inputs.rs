@@ -4,6 +4,7 @@ use crate::converge::{Problem, reason};
 use crate::error::{Error, Result, is_missing};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret as SecretObject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_compose::{Compiled, Finding, Identity, Level, POLICY_LABEL, Policy, Rendered, Values, compile, render};
 use otternauts_fleet::docker::RegistryLogin;
@@ -11,6 +12,8 @@ use otternauts_meta::Secret;
 use otternauts_types::stack::EnvSource;
 use otternauts_types::{Cluster, LocalRef, RegistryCredential, Stack};
 use serde_json::{Map, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 
 /// The Cluster a Stack runs on.
 pub fn cluster_of(stack: &Stack) -> &str {
@@ -21,6 +24,8 @@ pub fn cluster_of(stack: &Stack) -> &str {
 pub struct Inputs {
     pub compose: String,
     pub values: Values,
+    /// See `Identity::logins`.
+    pub logins: BTreeMap<String, String>,
     pub spec_sha256: String,
     pub warnings: Vec<Finding>,
 }
@@ -53,25 +58,25 @@ pub async fn gather(client: &Client, stack: &Stack) -> Result<std::result::Resul
         Ok(policy) => policy,
         Err(problem) => return Ok(Err(problem)),
     };
-    let checked = check(&compose, &values, &policy, &namespace, &stack.name_any(), "");
-    Ok(checked.map(|c| Inputs { compose, values, spec_sha256: c.rendered.spec_sha256(), warnings: c.warnings }))
+    let logins = match logins(client, &namespace, &stack.spec.registry_credential_refs).await? {
+        Ok(logins) => marks(&logins),
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let who = Identity { namespace, stack: stack.name_any(), deployment: String::new(), logins: logins.clone() };
+    let checked = check(&compose, &values, &policy, &who);
+    Ok(checked.map(|c| {
+        let (spec_sha256, warnings) = (c.rendered.spec_sha256(), c.warnings);
+        Inputs { compose, values, logins, spec_sha256, warnings }
+    }))
 }
 
 /// Compiles and renders one revision under a policy.
-pub fn check(
-    compose: &str,
-    values: &Values,
-    policy: &Policy,
-    namespace: &str,
-    stack: &str,
-    deployment: &str,
-) -> std::result::Result<Checked, Problem> {
+pub fn check(compose: &str, values: &Values, policy: &Policy, who: &Identity) -> std::result::Result<Checked, Problem> {
     let Compiled { project, warnings } = compile(compose, values, policy).map_err(|findings| {
         let list: Vec<String> = findings.iter().take(20).map(Finding::to_string).collect();
         configuration(list.join("; "))
     })?;
-    let who = Identity { namespace: namespace.into(), stack: stack.into(), deployment: deployment.into() };
-    let rendered = render(&project, &who).map_err(configuration)?;
+    let rendered = render(&project, who).map_err(configuration)?;
     let domains = project.services.iter().flat_map(|s| s.ingress.domains.iter().map(|d| d.host.clone()));
     let mut domains: Vec<String> = domains.collect();
     domains.sort();
@@ -154,12 +159,28 @@ pub async fn policy(client: &Client, namespace: &str, cluster: &str) -> Result<s
     }
 }
 
+/// A registry login, and what it was made from.
+pub struct Login {
+    pub login: RegistryLogin,
+    mark: String,
+}
+
+fn marks(logins: &[Login]) -> BTreeMap<String, String> {
+    logins.iter().map(|l| (l.login.registry.clone(), l.mark.clone())).collect()
+}
+
+/// Says which version of which objects a login comes from, and nothing about the password.
+fn mark(credential: &ObjectMeta, secret: &ObjectMeta) -> String {
+    let from = json!([credential.uid, credential.generation, secret.uid, secret.resource_version]);
+    hex::encode(&Sha256::digest(from.to_string())[..8])
+}
+
 /// The logins that the given RegistryCredentials stand for.
 pub async fn logins(
     client: &Client,
     namespace: &str,
     refs: &[LocalRef],
-) -> Result<std::result::Result<Vec<RegistryLogin>, Problem>> {
+) -> Result<std::result::Result<Vec<Login>, Problem>> {
     let api: Api<RegistryCredential> = Api::namespaced(client.clone(), namespace);
     let mut out = Vec::new();
     for LocalRef { name } in refs {
@@ -169,25 +190,27 @@ pub async fn logins(
         let at = &credential.spec.password_secret_ref;
         let key = at.key.as_deref().unwrap_or("password");
         // Always of the credential's own namespace: a reference must not reach into another one.
-        let password = secret(client, namespace, &at.name).await?.and_then(|s| s.data?.remove(key));
-        let Some(password) = password.and_then(|p| String::from_utf8(p.0).ok()) else {
+        let held = secret(client, namespace, &at.name).await?.unwrap_or_default();
+        let mark = mark(&credential.metadata, &held.metadata);
+        let Some(password) = held.data.and_then(|mut data| data.remove(key)).and_then(|p| String::from_utf8(p.0).ok())
+        else {
             return Ok(Err(configuration(format!(
                 "Secret {:?} with a password under {key:?} does not exist",
                 at.name
             ))));
         };
         let (registry, username) = (credential.spec.registry, credential.spec.username);
-        out.push(RegistryLogin { registry, username, password: Secret::new(password) });
+        out.push(Login { login: RegistryLogin { registry, username, password: Secret::new(password) }, mark });
     }
     Ok(Ok(out))
 }
 
 /// A Docker `config.json` with these logins; `None` without any.
-pub fn registry_config(logins: &[RegistryLogin]) -> Option<Secret<String>> {
+pub fn registry_config(logins: &[Login]) -> Option<Secret<String>> {
     if logins.is_empty() {
         return None;
     }
-    let auth = |l: &RegistryLogin| {
+    let auth = |Login { login: l, .. }: &Login| {
         let at = match l.registry.as_str() {
             "docker.io" | "index.docker.io" | "registry-1.docker.io" => "https://index.docker.io/v1/",
             other => other,

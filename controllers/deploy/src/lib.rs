@@ -54,7 +54,10 @@ pub async fn run(
             matching(&deployments, d.namespace().as_deref(), |stack| stack.name_any() == d.spec.stack_ref.name)
         })
         .watches(Api::<Secret>::all(client.clone()), any(), move |s: Secret| {
-            matching(&secrets, s.namespace().as_deref(), |stack| uses_secret(stack, &s.name_any()))
+            // Passwords of registries are Secrets too; which ones, only their RegistryCredentials know.
+            let concerns =
+                |stack: &Stack| uses_secret(stack, &s.name_any()) || !stack.spec.registry_credential_refs.is_empty();
+            matching(&secrets, s.namespace().as_deref(), concerns)
         })
         .watches(Api::<ConfigMap>::all(client.clone()), any(), move |m: ConfigMap| {
             matching(&maps, m.namespace().as_deref(), |stack| uses_config_map(stack, &m.name_any()))

@@ -5,14 +5,14 @@ use crate::context::Context;
 use crate::converge::{self, Outcome, Problem, ServiceProgress, reason};
 use crate::error::{Error, Result};
 use crate::history::{self, phase};
-use crate::inputs::{self, Checked};
+use crate::inputs::{self, Checked, Login};
 use crate::observed::{Observed, ObservedTask};
 use crate::status::{finish, step, step_state};
 use crate::swarm::{Autopsy, Swarm, stack_name};
 use crate::{decide, status};
 use kube::{Api, ResourceExt as _};
+use otternauts_compose::Identity;
 use otternauts_fleet::StackName;
-use otternauts_fleet::docker::RegistryLogin;
 use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState};
 use otternauts_types::stack::{ServiceStatus, TaskFailure};
 use otternauts_types::{Deployment, Stack};
@@ -125,7 +125,8 @@ impl Rollout<'_> {
         };
         let values = history::values_of(&self.ctx.client, &namespace, self.snapshot).await?;
         let (stack, deployment) = (self.stack.name_any(), self.deployment.name_any());
-        let checked = inputs::check(&self.snapshot.compose, &values, &policy, &namespace, &stack, &deployment);
+        let who = Identity { namespace, stack, deployment, logins: self.snapshot.registry_logins.clone() };
+        let checked = inputs::check(&self.snapshot.compose, &values, &policy, &who);
         if checked.is_ok() && step_state(&self.status, "render") != StepState::Done {
             self.step("render", StepState::Started, None);
             self.step("render", StepState::Done, None);
@@ -166,7 +167,7 @@ impl Rollout<'_> {
         self.converge(swarm, name, checked).await
     }
 
-    async fn logins(&self) -> Result<std::result::Result<Vec<RegistryLogin>, Problem>> {
+    async fn logins(&self) -> Result<std::result::Result<Vec<Login>, Problem>> {
         let namespace = self.stack.namespace().unwrap_or_default();
         inputs::logins(&self.ctx.client, &namespace, &self.snapshot.registry_credential_refs).await
     }

@@ -1,14 +1,14 @@
 //! The way to a Swarm: a manager that answers, what is there, and the few things we do to it.
 
 use crate::error::{Error, Result};
-use crate::inputs;
+use crate::inputs::{self, Login};
 use crate::observed::{Observed, ObservedFile, ObservedNetwork, ObservedService, ObservedTask, TaskState, Update};
 use crate::plan::{Action, Plan};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_compose::{InlineKind, Rendered, label};
-use otternauts_fleet::docker::{LogChunk, LogOptions, RegistryLogin, Service, ServiceMode, Task};
+use otternauts_fleet::docker::{LogChunk, LogOptions, Service, ServiceMode, Task};
 use otternauts_fleet::{Docker, Endpoint, Fleet, Host, ResolveImage, StackDeployOptions, StackName};
 use otternauts_meta::Secret;
 use otternauts_types::Server;
@@ -205,9 +205,9 @@ impl Swarm {
     }
 
     /// Why the image cannot be had, in the registry's words; `None` when the registry has it or says nothing.
-    pub async fn registry_error(&self, image: &str, logins: &[RegistryLogin]) -> Option<String> {
+    pub async fn registry_error(&self, image: &str, logins: &[Login]) -> Option<String> {
         let registry = otternauts_compose::registry(image);
-        let login = logins.iter().find(|l| l.registry == registry);
+        let login = logins.iter().map(|l| &l.login).find(|l| l.registry == registry);
         let asked = self.docker.registry_digest(image, login);
         match tokio::time::timeout(std::time::Duration::from_secs(15), asked).await {
             Ok(Err(otternauts_fleet::Error::Docker { message, .. })) => Some(message.trim().to_owned()),

@@ -53,7 +53,7 @@ fn judge(args: &Validate, bundle: &Bundle, policy: &Policy) -> anyhow::Result<(F
 
 fn render(bundle: &Bundle, project: &Project) -> Result<compose::Rendered, Finding> {
     let stack = bundle.name.clone().unwrap_or_else(|| "stack".into());
-    let who = Identity { namespace: "default".into(), deployment: format!("{stack}-1"), stack };
+    let who = Identity { namespace: "default".into(), deployment: format!("{stack}-1"), stack, ..Identity::default() };
     compose::render(project, &who).map_err(|message| Finding { path: String::new(), line: 1, column: 1, message })
 }
 

@@ -23,6 +23,9 @@ fn a_stacks_status_counts_only_when_it_is_about_what_was_applied() {
     check("running", 2, ready("True", "", ""), Verdict::Done(what("running")));
     check("running", 2, ready("False", "X", "why"), Verdict::Waiting(what("running") + ": why"));
     check("deploying", 2, ready("False", "X", "why"), Verdict::Waiting(what("deploying")));
+    let status = json!({"phase": "deploying", "observedGeneration": 2, "lastError": "Failed to pull image x: denied"});
+    let told = Verdict::Waiting("stack shop: deploying: Failed to pull image x: denied".into());
+    assert_eq!(stack(&stack_of(&status), 2), told, "what is in the way is told at once");
     check("failed", 2, ready("False", "X", "why"), Verdict::Failed(what("failed") + ": why"));
     check("stopped", 2, ready("False", "X", "why"), Verdict::Failed(what("stopped") + ": spec.suspend is true"));
     let wrong = Verdict::Failed("stack shop: Configuration error: x".into());

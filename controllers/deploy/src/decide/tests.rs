@@ -5,7 +5,7 @@ use otternauts_compose::{Identity, Policy, Values, compile, render};
 fn rendered(text: &str) -> Rendered {
     let compiled =
         compile(text, &Values::default(), &Policy::default()).map_err(|e| format!("{e:?}")).expect("compiles");
-    let who = Identity { namespace: "n".into(), stack: "s".into(), deployment: "s-1".into() };
+    let who = Identity { namespace: "n".into(), stack: "s".into(), deployment: "s-1".into(), ..Identity::default() };
     render(&compiled.project, &who).expect("renders")
 }
 
