@@ -1,4 +1,9 @@
-//! JSON as Kubernetes writes it (row E16).
+//! JSON as Kubernetes writes it (row E16) and reads it.
+
+mod mend;
+pub mod syntax;
+
+pub use mend::mended;
 
 use serde_json::Value;
 

@@ -40,5 +40,9 @@ impl From<PatchError> for Status {
 
 /// Reads a patch body as JSON. Nesting deeper than [`crate::MAX_DEPTH`] is malformed.
 pub fn decode(body: &[u8]) -> Result<Value, PatchError> {
-    serde_json::from_slice(body).map_err(|e| PatchError::Malformed(e.to_string()))
+    let read = serde_json::from_slice(body).or_else(|error| match otternauts_meta::json::mended(body) {
+        Some(mended) => serde_json::from_slice(&mended),
+        None => Err(error),
+    });
+    read.map_err(|e| PatchError::Malformed(e.to_string()))
 }

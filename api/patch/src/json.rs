@@ -73,8 +73,12 @@ fn perform(doc: &mut Value, mut operation: Map<String, Value>, budget: &mut Budg
         "remove" => remove(doc, &path, budget).map(|_| ()),
         "test" => {
             let expected = argument(&mut operation)?;
-            let found = find(doc, &path).unwrap_or(&Value::Null);
-            if equal(found, &expected) { Ok(()) } else { failed(format!("test of {} failed", printed(&path))) }
+            let same = match find(doc, &path) {
+                Some(found) => equal(found, &expected),
+                // A member that is not there is null; an item that is not there is an error.
+                None => expected.is_null() && is_absent_member(doc, &path),
+            };
+            if same { Ok(()) } else { failed(format!("test of {} failed", printed(&path))) }
         }
         "copy" => {
             let from = pointer(&operation, "from")?;
@@ -121,24 +125,34 @@ fn printed(path: &[String]) -> String {
     path.iter().fold(String::new(), |text, token| text + "/" + token)
 }
 
-/// An index without sign or leading zeros, as the RFC wants it.
-fn index(token: &str) -> Option<usize> {
-    let plain = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
-    if plain { token.parse().ok() } else { None }
+/// A place in a list of `length`, read as Kubernetes reads it: the RFC allows neither signs nor leading zeros, and a negative
+/// index counts from the end.
+fn index(token: &str, length: usize) -> Option<usize> {
+    let at: isize = token.parse().ok()?;
+    let at = if at < 0 { length.checked_sub(at.unsigned_abs()) } else { usize::try_from(at).ok() };
+    at.filter(|at| *at < length)
 }
 
 fn find<'a>(doc: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(doc, |value, token| match value {
         Value::Object(map) => map.get(token),
-        Value::Array(items) => items.get(index(token)?),
+        Value::Array(items) => items.get(index(token, items.len())?),
         _ => None,
     })
+}
+
+fn is_absent_member(doc: &Value, path: &[String]) -> bool {
+    let parent = path.split_last().and_then(|(_, parents)| find(doc, parents));
+    parent.is_some_and(Value::is_object)
 }
 
 fn find_mut<'a>(doc: &'a mut Value, path: &[String]) -> Result<&'a mut Value, PatchError> {
     let found = path.iter().try_fold(doc, |value, token| match value {
         Value::Object(map) => map.get_mut(token),
-        Value::Array(items) => items.get_mut(index(token)?),
+        Value::Array(items) => {
+            let at = index(token, items.len())?;
+            items.get_mut(at)
+        }
         _ => None,
     });
     found.map_or_else(|| failed(format!("nothing at {}", printed(path))), Ok)
@@ -163,13 +177,14 @@ fn add(doc: &mut Value, path: &[String], value: Value, budget: &mut Budget) -> R
             items.push(value);
             Ok(())
         }
-        Value::Array(items) => match index(last) {
-            Some(i) if i <= items.len() => {
+        // -1 is the place after the last: the list counts with the new item in it.
+        Value::Array(items) => match index(last, items.len() + 1) {
+            Some(i) => {
                 budget.work(items.len() - i)?;
                 items.insert(i, value);
                 Ok(())
             }
-            _ => failed(format!("no place {last:?} in the list at {}", printed(parents))),
+            None => failed(format!("no place {last:?} in the list at {}", printed(parents))),
         },
         _ => failed(format!("{} holds neither members nor items", printed(parents))),
     }
@@ -183,12 +198,12 @@ fn remove(doc: &mut Value, path: &[String], budget: &mut Budget) -> Result<Value
             budget.work(map.len())?;
             map.shift_remove(last).ok_or_else(missing)
         }
-        Value::Array(items) => match index(last) {
-            Some(i) if i < items.len() => {
+        Value::Array(items) => match index(last, items.len()) {
+            Some(i) => {
                 budget.work(items.len() - i)?;
                 Ok(items.remove(i))
             }
-            _ => Err(missing()),
+            None => Err(missing()),
         },
         _ => Err(missing()),
     }

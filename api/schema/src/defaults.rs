@@ -1,6 +1,6 @@
 //! Default values and nulls (rows X9, X10).
 
-use crate::schema::Schema;
+use crate::schema::{Schema, Type};
 use serde_json::Value;
 
 /// True for a null where the schema allows none.
@@ -38,6 +38,40 @@ fn fill(schema: &Schema, value: &mut Value) {
         *value = default.clone();
     }
     apply_defaults(schema, value);
+}
+
+/// Null in a map or a list of strings or objects is their zero value, as Go's typed decoder reads it: for built-in kinds only.
+pub fn fill_nulls(schema: &Schema, value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, v) in map.iter_mut() {
+                let Some(property) = schema.property(name) else { continue };
+                if v.is_null() && schema.declared(name).is_none() {
+                    zero(property, v);
+                }
+                fill_nulls(property, v);
+            }
+        }
+        Value::Array(list) => {
+            let Some(items) = &schema.items else { return };
+            for v in list {
+                zero(items, v);
+                fill_nulls(items, v);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn zero(schema: &Schema, value: &mut Value) {
+    if !is_refused_null(value, schema) {
+        return;
+    }
+    match schema.r#type {
+        Some(Type::String) => *value = Value::String(String::new()),
+        Some(Type::Object) => *value = Value::Object(serde_json::Map::new()),
+        _ => {}
+    }
 }
 
 /// Removes nulls of fields that allow none and have no default (row X10). Nulls in lists stay, to be refused.

@@ -20,7 +20,7 @@ mod structural;
 pub mod table;
 mod validate;
 
-pub use defaults::{apply_defaults, drop_nulls};
+pub use defaults::{apply_defaults, drop_nulls, fill_nulls};
 pub use definition::{Column, Definition, Names, Origin, Scale, Scope, Version};
 pub use jsonpath::JsonPath;
 pub use object_meta::{decode_error, object_meta};

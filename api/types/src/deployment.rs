@@ -38,11 +38,13 @@ pub struct DeploymentSpec {
     pub stack_ref: LocalRef,
     /// Given by the controller; a person may leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub version: Option<i64>,
     #[serde(default)]
     pub trigger: Trigger,
     /// The version whose snapshot is deployed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub rollback_to: Option<i64>,
     /// Filled in once by the controller.
     #[serde(default, skip_serializing_if = "Option::is_none")]

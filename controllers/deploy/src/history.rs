@@ -42,12 +42,22 @@ impl History {
         self.0.iter().find(|d| d.spec.version == Some(version) && d.spec.snapshot.is_some())
     }
 
-    /// Versions only ever grow, also when old Deployments are gone.
-    pub fn next_version(&self, stack: &Stack) -> i64 {
+    /// The highest version that was ever deployed, as far as anybody knows: old Deployments may be gone.
+    pub fn newest_version(&self, stack: &Stack) -> i64 {
         let sane = |v: &i64| (0..MAX_VERSION).contains(v);
-        let known = self.0.iter().filter_map(|d| d.spec.version).filter(sane).max().unwrap_or(0);
+        let filled = self.0.iter().filter(|d| d.spec.snapshot.is_some());
+        let known = filled.filter_map(|d| d.spec.version).filter(sane).max().unwrap_or(0);
         let told = stack.status.as_ref().and_then(|s| s.current_version).filter(sane).unwrap_or(0);
-        known.max(told) + 1
+        known.max(told)
+    }
+
+    /// The version of a Deployment to be made. Versions only ever grow; one whose name a person's Deployment has is passed over.
+    pub fn next_version(&self, stack: &Stack) -> i64 {
+        let mut next = self.newest_version(stack) + 1;
+        while self.0.iter().any(|d| d.name_any() == name_of(stack, next)) {
+            next = next.saturating_add(1);
+        }
+        next
     }
 
     /// Made by people and still without a snapshot.
@@ -78,6 +88,10 @@ impl History {
         let keep = usize::try_from(limit).unwrap_or(0);
         finished[..finished.len().saturating_sub(keep)].to_vec()
     }
+}
+
+fn name_of(stack: &Stack, version: i64) -> String {
+    format!("{}-{version}", stack.name_any())
 }
 
 pub fn phase(deployment: &Deployment) -> DeploymentPhase {
@@ -146,7 +160,7 @@ pub async fn create(
     version: i64,
     trigger: Trigger,
 ) -> Result<Deployment> {
-    let name = format!("{}-{version}", stack.name_any());
+    let name = name_of(stack, version);
     let env = write_values(client, stack, &name, &inputs.values).await?;
     let spec = DeploymentSpec {
         stack_ref: LocalRef { name: stack.name_any() },

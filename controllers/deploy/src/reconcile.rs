@@ -105,8 +105,17 @@ async fn wish(ctx: &Context, stack: &Stack, old: &StackStatus) -> Result<Told> {
 
 /// Gives people's Deployments their snapshot. Answers what keeps one from getting it.
 async fn fill(ctx: &Context, stack: &Stack, history: &History, inputs: Option<&Inputs>) -> Result<Option<Problem>> {
-    let mut next = history.next_version(stack);
+    let mut newest = history.newest_version(stack);
     for deployment in history.unfilled() {
+        // What a person wrote there cannot change any more: it must be usable as it is.
+        let version = deployment.spec.version.unwrap_or(newest.saturating_add(1));
+        if version <= newest {
+            let text =
+                format!("Configuration error: version {version} is not newer than {newest}: leave spec.version out");
+            let problem = Problem::new(reason::CONFIGURATION, text, "");
+            end(ctx, deployment, DeploymentPhase::Failed, Some(&problem)).await?;
+            continue;
+        }
         let source = match (deployment.spec.rollback_to, inputs) {
             (Some(version), _) => match history.version(version) {
                 Some(old) => Source::Version(old),
@@ -121,8 +130,8 @@ async fn fill(ctx: &Context, stack: &Stack, history: &History, inputs: Option<&I
             // The Stack itself cannot be deployed now; its own status says why, and this one waits.
             (None, None) => continue,
         };
-        history::fill(&ctx.client, stack, deployment, source, next).await?;
-        next = next.saturating_add(1);
+        history::fill(&ctx.client, stack, deployment, source, version).await?;
+        newest = version;
     }
     Ok(None)
 }

@@ -1,7 +1,6 @@
 //! Request bodies: read within bounds, told apart by media type, decoded to JSON (rows T6, T7, N4, N6 to N8, E1).
 
 pub mod json;
-pub mod syntax;
 pub mod yaml;
 
 use crate::answer::BodyError;
@@ -150,7 +149,7 @@ fn from_protobuf(bytes: &[u8]) -> Result<Value, Status> {
 }
 
 fn json_error(bytes: &[u8], error: &serde_json::Error) -> String {
-    let why = syntax::error(bytes).unwrap_or_else(|| {
+    let why = otternauts_meta::json::syntax::error(bytes).unwrap_or_else(|| {
         let text = error.to_string();
         if text.contains("recursion limit") { "exceeded max depth".to_owned() } else { text }
     });

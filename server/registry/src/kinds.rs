@@ -3,6 +3,7 @@
 mod config_map;
 mod crd;
 mod custom;
+mod deployment;
 mod event;
 mod lease;
 mod namespace;
@@ -98,6 +99,11 @@ pub(crate) trait Kind: Send + Sync {
         Ok(())
     }
 
+    /// Its content is secret: an error that would show a whole object shows none of it.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// May it be deleted at all; what is marked on it when it goes (before finalizers are looked at).
     fn prepare_delete(&self, _object: &mut Object, _resource: &GroupResource, _now: &str) -> Result<(), Status> {
         Ok(())
@@ -133,10 +139,10 @@ pub(crate) trait Kind: Send + Sync {
 /// The strategy of a kind.
 pub(crate) fn of(definition: &Definition) -> &'static dyn Kind {
     if !definition.is_builtin() {
-        return if definition.group == "otternauts.dev" && definition.names.plural == "stacks" {
-            &stack::Stack
-        } else {
-            &custom::Custom
+        return match (definition.group.as_str(), definition.names.plural.as_str()) {
+            (otternauts_types::GROUP, "stacks") => &stack::Stack,
+            (otternauts_types::GROUP, "deployments") => &deployment::Deployment,
+            _ => &custom::Custom,
         };
     }
     match (definition.group.as_str(), definition.names.plural.as_str()) {

@@ -8,6 +8,7 @@ mod lists;
 mod namespaces;
 mod ours;
 mod patches;
+mod secrets;
 mod sqlite;
 mod watches;
 mod writes;

@@ -32,6 +32,8 @@ pub(crate) struct Writing<'a> {
     pub now: Timestamp,
     /// A PATCH: no version is needed, and a lost race runs again (row P7).
     pub is_patch: bool,
+    /// A PATCH that is no apply.
+    pub is_plain_patch: bool,
 }
 
 impl<'a> Writing<'a> {
@@ -48,6 +50,7 @@ impl<'a> Writing<'a> {
             manager: manager(&options.field_manager, &caller.user_agent),
             now: registry.now(),
             is_patch: false,
+            is_plain_patch: false,
         }
     }
 
@@ -173,7 +176,9 @@ impl<'a> Writing<'a> {
         if self.shape.definition.is_builtin()
             && let Some(error) = errors.iter().find(|e| e.kind == otternauts_meta::FieldErrorKind::TypeInvalid)
         {
-            return Err(intake::unreadable(&self.gvk, error));
+            let why = intake::unreadable(&self.gvk, error);
+            // Row F5: a patch of a good object.
+            return Err(if self.is_plain_patch { self.bad_patch(object, &why) } else { self.cannot_be_handled(&why) });
         }
         errors.extend(lists);
         Ok(errors)

@@ -26,6 +26,15 @@ fn operations_do_what_the_rfc_shows() {
         ),
         (json!({"a":1}), json!([{"op":"replace","path":"","value":{"b":2}}]), json!({"b":2})),
         (json!({}), json!([{"op":"test","path":"/a","value":null}]), json!({})),
+        // Kubernetes reads indices as Go does: from the end when negative, with a sign or leading zeros when somebody writes them.
+        (json!({"a":[1,2,3]}), json!([{"op":"remove","path":"/a/-1"}]), json!({"a":[1,2]})),
+        (json!({"a":[1,2]}), json!([{"op":"add","path":"/a/-1","value":3}]), json!({"a":[1,2,3]})),
+        (json!({"a":[1,2,3]}), json!([{"op":"add","path":"/a/-4","value":0}]), json!({"a":[0,1,2,3]})),
+        (json!({"a":[1,2]}), json!([{"op":"replace","path":"/a/-1","value":3}]), json!({"a":[1,3]})),
+        (json!({"a":[{"b":1}]}), json!([{"op":"test","path":"/a/-1/b","value":1}]), json!({"a":[{"b":1}]})),
+        (json!({"a":[1,2]}), json!([{"op":"copy","from":"/a/-1","path":"/a/-"}]), json!({"a":[1,2,2]})),
+        (json!({"a":[1,2]}), json!([{"op":"move","from":"/a/-1","path":"/a/0"}]), json!({"a":[2,1]})),
+        (json!({"a":[1,2]}), json!([{"op":"remove","path":"/a/01"},{"op":"remove","path":"/a/+0"}]), json!({"a":[]})),
     ];
     for (doc, patch, expected) in cases {
         assert_eq!(apply(&doc, &patch).expect("applies"), expected, "{doc} with {patch}");
@@ -41,7 +50,13 @@ fn what_does_not_fit_is_refused_with_the_general_text() {
         json!([{"op":"replace","path":"/nope","value":1}]),
         json!([{"op":"add","path":"/nope/x","value":1}]),
         json!([{"op":"add","path":"/a/7","value":1}]),
-        json!([{"op":"add","path":"/a/01","value":1}]),
+        json!([{"op":"add","path":"/a/-3","value":1}]),
+        json!([{"op":"remove","path":"/a/-2"}]),
+        json!([{"op":"remove","path":"/a/1"}]),
+        json!([{"op":"remove","path":"/a/-9223372036854775809"}]),
+        json!([{"op":"remove","path":"/a/"}]),
+        json!([{"op":"test","path":"/a/99","value":null}]),
+        json!([{"op":"test","path":"/nope/x","value":null}]),
         json!([{"op":"add","path":"/s/x","value":1}]),
         json!([{"op":"add","path":"x","value":1}]),
         json!([{"op":"add","path":"/x"}]),

@@ -61,3 +61,28 @@ fn versions_only_grow_and_old_ones_go_first() {
     stack.status = Some(otternauts_types::StackStatus { current_version: Some(9), ..Default::default() });
     assert_eq!(history.next_version(&stack), 10);
 }
+
+#[test]
+fn absurd_versions_are_passed_over() {
+    let stack = stack(DeployPolicy::Automatic);
+    for absurd in [i64::MAX, i64::MIN, -1, MAX_VERSION] {
+        let history = History(vec![
+            deployment(3, "a", Succeeded, Trigger::Automatic),
+            deployment(absurd, "a", Succeeded, Trigger::Manual),
+        ]);
+        assert_eq!((history.newest_version(&stack), history.next_version(&stack)), (3, 4), "{absurd}");
+    }
+    let mut told = stack.clone();
+    told.status = Some(otternauts_types::StackStatus { current_version: Some(i64::MAX), ..Default::default() });
+    assert_eq!(History(vec![]).next_version(&told), 1);
+}
+
+#[test]
+fn what_a_person_wrote_and_nobody_filled_does_not_count_but_keeps_its_name() {
+    let stack = stack(DeployPolicy::Automatic);
+    let mut wish = deployment(900, "", DeploymentPhase::Pending, Trigger::Manual);
+    wish.spec.snapshot = None;
+    wish.metadata.name = Some("shop-4".into());
+    let history = History(vec![deployment(3, "a", Succeeded, Trigger::Automatic), wish]);
+    assert_eq!((history.newest_version(&stack), history.next_version(&stack)), (3, 5));
+}

@@ -17,8 +17,15 @@ pub struct Decoded {
     pub duplicates: Vec<String>,
 }
 
-/// Reads one JSON document. The last of several equal keys wins.
+/// Reads one JSON document. The last of several equal keys wins; what is no Unicode is read as U+FFFD, as Go reads it.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, serde_json::Error> {
+    decode_strict(bytes).or_else(|error| match otternauts_meta::json::mended(bytes) {
+        Some(mended) => decode_strict(&mended),
+        None => Err(error),
+    })
+}
+
+fn decode_strict(bytes: &[u8]) -> Result<Decoded, serde_json::Error> {
     let mut found = Found { path: String::new(), depth: 0, duplicates: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Node { found: &mut found }.deserialize(&mut deserializer)?;
@@ -185,6 +192,13 @@ mod tests {
             r#"{"spec":{"ports":[{"n":1},{"n":2}]}}"#,
             &[r#"duplicate field "spec.ports[1].n""#],
         );
+    }
+
+    #[test]
+    fn what_is_no_unicode_is_read_as_the_reference_reads_it() {
+        check(r#"{"a":"x\ud800y","b":"\udc00"}"#, "{\"a\":\"x\u{fffd}y\",\"b\":\"\u{fffd}\"}", &[]);
+        let decoded = decode(b"{\"a\":\"x\xffy\"}").expect("read");
+        assert_eq!(decoded.value["a"], "x\u{fffd}y");
     }
 
     #[test]

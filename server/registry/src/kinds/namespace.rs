@@ -1,6 +1,6 @@
 //! Namespace: the label, the `kubernetes` finalizer in its spec, and a phase (rows B1, B2, B4, B6).
 
-use super::Kind;
+use super::{Kind, text_at};
 use crate::request::Subresource;
 use otternauts_meta::names::NameRule;
 use otternauts_meta::{ErrorList, FieldError, GroupResource, Object, Path, Status};
@@ -33,6 +33,12 @@ impl Kind for Namespace {
         if subresource == Subresource::Finalize {
             return;
         }
+        if subresource == Subresource::Status
+            && text_at(object, &["status", "phase"]).is_empty()
+            && let Some(status) = section(object, "status")
+        {
+            status.insert("phase".into(), "Active".into());
+        }
         // Its finalizers change on /finalize only.
         let keep = old.at(&["spec", "finalizers"]).cloned();
         if let Some(spec) = section(object, "spec") {
@@ -54,8 +60,10 @@ impl Kind for Namespace {
     }
 
     fn validate(&self, object: &Object, _old: Option<&Object>, subresource: Subresource) -> ErrorList {
-        if subresource != Subresource::Finalize {
-            return ErrorList::new();
+        match subresource {
+            Subresource::Finalize => {}
+            Subresource::Status => return phase(object).into_iter().collect(),
+            _ => return ErrorList::new(),
         }
         let list = object.at(&["spec", "finalizers"]).and_then(Value::as_array).cloned().unwrap_or_default();
         let path = Path::new("spec.finalizers");
@@ -84,6 +92,17 @@ impl Kind for Namespace {
     fn field_labels(&self) -> &'static [&'static str] {
         &["status.phase"]
     }
+}
+
+/// The phase follows from the deletion timestamp: nobody may say otherwise.
+fn phase(object: &Object) -> Option<FieldError> {
+    let (only, when) = match object.is_terminating() {
+        true => ("Terminating", "not empty"),
+        false => ("Active", "empty"),
+    };
+    let phase = text_at(object, &["status", "phase"]);
+    let detail = format!("may only be '{only}' if `deletionTimestamp` is {when}");
+    (phase != only).then(|| FieldError::invalid(&Path::new("status.Phase"), phase, detail))
 }
 
 fn section<'a>(object: &'a mut Object, name: &str) -> Option<&'a mut Map<String, Value>> {

@@ -86,3 +86,29 @@ async fn a_deleted_default_account_comes_back_row_b7() {
     world.delete("serviceaccounts@default default").await.expect("deleted");
     world.until("serviceaccounts@default default", |a| a["metadata"]["uid"] != before["metadata"]["uid"]).await;
 }
+
+#[tokio::test]
+async fn the_phase_of_a_namespace_is_not_for_anybody_to_choose_row_b4() {
+    let world = world().await;
+    world.create("namespaces", json!({"metadata": {"name": "n"}})).await.expect("created");
+    for phase in ["Bogus", "Terminating"] {
+        let status = world.merge("namespaces n status", json!({"status": {"phase": phase}})).await.expect_err(phase);
+        assert_eq!(
+            (status.code, status.message),
+            (
+                422,
+                format!(
+                    "Namespace \"n\" is invalid: status.Phase: Invalid value: \"{phase}\": \
+                     may only be 'Active' if `deletionTimestamp` is empty"
+                )
+            )
+        );
+    }
+    for status in [json!({"phase": null}), json!(null), json!({"phase": ""}), json!({"phase": "Active"})] {
+        let kept = world.merge("namespaces n status", json!({"status": status})).await.expect("Active it is");
+        assert_eq!(kept["status"], json!({"phase": "Active"}), "{status}");
+    }
+    world.delete("namespaces n").await.expect("it goes");
+    let status = world.merge("namespaces n status", json!({"status": {"phase": "Active"}})).await.expect_err("it goes");
+    assert!(status.message.ends_with("may only be 'Terminating' if `deletionTimestamp` is not empty"), "{status}");
+}

@@ -45,3 +45,73 @@ async fn a_bad_compose_file_is_refused_where_it_is_written_section_10() {
     let made = world.create("stacks@kube-public", stack("wide", wide)).await;
     assert!(made.is_ok() || made.as_ref().is_err_and(|s| !s.message.contains("namespace")), "{made:?}");
 }
+
+#[tokio::test]
+async fn what_was_deployed_cannot_be_edited_section_9() {
+    let world = world().await;
+    let made = |name: &str, spec: Value| json!({"apiVersion": "otternauts.dev/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
+    world.create("deployments@default", made("d", json!({"stackRef": {"name": "shop"}}))).await.expect("created");
+    let refused = |status: Status, fields: &[&str]| {
+        assert_eq!((status.code, &*status.reason), (422, "Invalid"), "{status}");
+        assert!(status.message.starts_with("Deployment.otternauts.dev \"d\" is invalid: "), "{status}");
+        let details = status.details.as_ref().expect("details");
+        let named: Vec<&str> = details.causes.iter().map(|c| c.field.as_str()).collect();
+        assert_eq!(named, fields, "{status}");
+        assert!(details.causes.iter().all(|c| c.message.ends_with(": field is immutable")), "{status}");
+    };
+    let another = json!({"spec": {"stackRef": {"name": "other"}}});
+    refused(
+        world.merge("deployments@default d", another.clone()).await.expect_err("another stack"),
+        &["spec.stackRef"],
+    );
+    // The controller, once.
+    let snapshot = json!({"compose": "services: {}", "specSha256": "a"});
+    let filled = json!({"spec": {"version": 3, "trigger": "rollback", "snapshot": snapshot}});
+    world.merge("deployments@default d", filled.clone()).await.expect("filled");
+    world.merge("deployments@default d", filled).await.expect("the same again changes nothing");
+    for (patch, field) in [
+        (another, "spec.stackRef"),
+        (json!({"spec": {"version": 4}}), "spec.version"),
+        (json!({"spec": {"version": null}}), "spec.version"),
+        (json!({"spec": {"trigger": "manual"}}), "spec.trigger"),
+        (json!({"spec": {"rollbackTo": 1}}), "spec.rollbackTo"),
+        (json!({"spec": {"snapshot": {"compose": "services: {evil: {}}"}}}), "spec.snapshot"),
+        (json!({"spec": {"snapshot": null}}), "spec.snapshot"),
+    ] {
+        let status = world.merge("deployments@default d", patch).await.expect_err(field);
+        assert!(!status.message.contains("evil"), "{status}");
+        refused(status, &[field]);
+    }
+    world
+        .merge("deployments@default d", json!({"metadata": {"labels": {"a": "b"}}}))
+        .await
+        .expect("metadata may change");
+    world
+        .merge("deployments@default d status", json!({"status": {"phase": "running"}}))
+        .await
+        .expect("status may change");
+    world
+        .create("deployments@default", made("e", json!({"stackRef": {"name": "shop"}, "rollbackTo": 2})))
+        .await
+        .expect("created");
+    let status = world.merge("deployments@default e", json!({"spec": {"rollbackTo": 1}})).await.expect_err("given");
+    assert!(status.message.contains("spec.rollbackTo: Invalid value: 1: field is immutable"), "{status}");
+}
+
+#[tokio::test]
+async fn absurd_versions_are_refused_section_9() {
+    let world = world().await;
+    for (field, value) in [
+        ("version", json!(0)),
+        ("version", json!(-1)),
+        ("version", json!(i64::MAX)),
+        ("rollbackTo", json!(1_000_000_001)),
+    ] {
+        let object = json!({
+            "apiVersion": "otternauts.dev/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"stackRef": {"name": "shop"}, field: value},
+        });
+        let status = world.create("deployments@default", object).await.expect_err(field);
+        assert!(status.code == 422 && status.message.contains(&format!("spec.{field}: Invalid value: ")), "{status}");
+    }
+}

@@ -141,3 +141,76 @@ async fn an_apply_of_yaml_reads_like_one_of_json_rows_a1_f5() {
         )
     );
 }
+
+#[tokio::test]
+async fn a_patch_that_makes_a_built_in_object_unreadable_is_a_bad_patch_row_f5() {
+    let world = world().await;
+    world.create("configmaps@default", config_map("c")).await.expect("created");
+    for (kind, patch, why) in [
+        (
+            PatchType::Merge,
+            json!({"data": {"a": 5}}),
+            "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+        ),
+        (
+            PatchType::Merge,
+            json!({"data": [1]}),
+            "json: cannot unmarshal array into Go struct field ConfigMap.data of type map[string]string",
+        ),
+        (PatchType::Strategic, json!({"data": {"a": 5}}), "of type string"),
+        (PatchType::Json, json!([{"op": "add", "path": "/data/a", "value": 5}]), "of type string"),
+        (
+            PatchType::Merge,
+            json!({"immutable": "x"}),
+            "json: cannot unmarshal string into Go struct field ConfigMap.immutable of type bool",
+        ),
+        (
+            PatchType::Merge,
+            json!({"metadata": {"labels": {"a": 1}}}),
+            "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
+        ),
+        (
+            PatchType::Merge,
+            json!({"metadata": 5}),
+            "json: cannot unmarshal number into Go struct field ConfigMap.metadata of type v1.ObjectMeta",
+        ),
+        (PatchType::Merge, json!({"kind": "X"}), "no kind \"X\" is registered for version \"v1\""),
+    ] {
+        let status = world.patch("configmaps@default c", kind, patch.clone()).await.expect_err("no ConfigMap");
+        assert_eq!((status.code, &*status.reason), (422, "Invalid"), "{patch}: {status}");
+        let start = " \"\" is invalid: patch: Invalid value: \"{\\\"apiVersion\\\":\\\"v1\\\",";
+        assert!(status.message.starts_with(start) && status.message.contains(why), "{patch}: {status}");
+    }
+    let status = world.update("configmaps@default c", json!({"metadata": {"name": "c"}, "data": {"a": 5}})).await;
+    assert_eq!(status.expect_err("a body is no patch").code, 400);
+    world.widgets().await;
+    world.create("widgets@default", widget("w")).await.expect("created");
+    let status =
+        world.merge("widgets@default w", json!({"metadata": {"labels": {"a": 1}}})).await.expect_err("a number");
+    assert!(
+        status.code == 422 && status.message.ends_with("Go struct field ObjectMeta.labels of type string"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn nulls_in_maps_of_strings_are_empty_strings_as_go_reads_them_row_n17() {
+    let world = world().await;
+    let object = json!({"metadata": {"name": "n", "labels": {"a": null}}, "data": {"b": null}, "labels": {"a": null}});
+    let made = world.create("configmaps@default", object).await.expect("created");
+    assert_eq!((&made["metadata"]["labels"], &made["data"]), (&json!({"a": ""}), &json!({"b": ""})));
+    let ops = json!([{"op": "add", "path": "/metadata/labels/q", "value": null}, {"op": "add", "path": "/data/q", "value": null}]);
+    let patched = world.patch("configmaps@default n", PatchType::Json, ops).await.expect("patched");
+    assert_eq!(patched["metadata"]["labels"], json!({"a": "", "q": ""}));
+    assert_eq!(patched["data"], json!({"b": "", "q": ""}));
+    let secret = json!({"metadata": {"name": "n"}, "data": {"a": null}, "stringData": {"b": null}});
+    let made = world.create("secrets@default", secret).await.expect("created");
+    assert_eq!(made["data"], json!({"a": "", "b": ""}));
+    let applied = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "labels": {"a": null}}, "data": {"z": null}});
+    let applied = value(&world.apply("configmaps@default m", "x", false, applied).await.expect("applied"));
+    assert_eq!((&applied["metadata"]["labels"], &applied["data"]), (&json!({"a": ""}), &json!({"z": ""})));
+    let role =
+        json!({"metadata": {"name": "r"}, "rules": [{"verbs": ["get", null], "resources": [null], "apiGroups": [""]}]});
+    let made = world.create("clusterroles", role).await.expect("created");
+    assert_eq!(made["rules"][0]["verbs"], json!(["get", ""]));
+}

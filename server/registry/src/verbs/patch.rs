@@ -37,6 +37,7 @@ impl Registry {
             let error = FieldError::forbidden(&Path::new("force"), "may not be specified for non-apply patch");
             return Err(options_error("PatchOptions", error));
         }
+        writing.is_plain_patch = true;
         let patch = decode(&patch)?;
         if kind != PatchType::Json && !patch.is_object() {
             let found = match patch {

@@ -1,4 +1,7 @@
-//! Where a text stops being JSON, in the words clients of Kubernetes know (row E1). Runs on refused bodies only.
+//! Where a text stops being JSON, in the words clients of Kubernetes know (row E1). Runs on refused bodies, and on values that must be JSON.
+
+/// The deepest nesting of a document.
+const MAX_DEPTH: usize = 128;
 
 /// The first syntax error, or `None` when the text is JSON.
 pub fn error(bytes: &[u8]) -> Option<String> {
@@ -36,7 +39,7 @@ impl Scan<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Step {
-        if depth > super::json::MAX_DEPTH {
+        if depth > MAX_DEPTH {
             return Err("exceeded max depth".to_owned());
         }
         self.space();
