@@ -1,4 +1,4 @@
-//! The service: every request passes here, in this order: who, for whom, room for it, may they, what, answer (section 1.18).
+//! The service: every request passes here, in this order: who, for whom, may they, what, its body, room for it, answer (section 1.18).
 
 use crate::accept::{Format, Offer, negotiate};
 use crate::answer::{Answer, Body, BodyError, Finish, finish};
@@ -9,6 +9,7 @@ use crate::handlers::log::LogSource;
 use crate::handlers::{self, Held};
 use crate::health::HealthCheck;
 use crate::identity::{self, Identity};
+use crate::intake::Intake;
 use crate::query::Query;
 use crate::routes::{self, Route};
 use crate::target::{self, Served};
@@ -37,13 +38,25 @@ pub struct Limits {
     pub read_only: usize,
     pub mutating: usize,
     pub long_running: usize,
+    /// Request bodies that are still on their way, of everybody and of one user; each has `body` to arrive.
+    pub bodies: usize,
+    pub bodies_per_user: usize,
+    pub body: Duration,
     /// How long a request waits for room before it is told to come again.
     pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { read_only: 400, mutating: 200, long_running: 10_000, patience: Duration::from_secs(1) }
+        Self {
+            read_only: 400,
+            mutating: 200,
+            long_running: 10_000,
+            bodies: 400,
+            bodies_per_user: 100,
+            body: Duration::from_secs(30),
+            patience: Duration::from_secs(1),
+        }
     }
 }
 
@@ -104,6 +117,7 @@ struct Room {
     read_only: Arc<Semaphore>,
     mutating: Arc<Semaphore>,
     long_running: Arc<Semaphore>,
+    intake: Intake,
 }
 
 impl Api {
@@ -113,6 +127,7 @@ impl Api {
             read_only: Arc::new(Semaphore::new(limits.read_only)),
             mutating: Arc::new(Semaphore::new(limits.mutating)),
             long_running: Arc::new(Semaphore::new(limits.long_running)),
+            intake: Intake::new(&limits),
         };
         Self { parts: Arc::new(parts), room: Arc::new(room) }
     }
@@ -236,10 +251,6 @@ impl Exchange {
                 return Outcome::early(status, Some(Identity { sender, impersonated: None }));
             }
         };
-        let permit = match self.room(inside).await {
-            Ok(permit) => permit,
-            Err(status) => return Outcome::early(status, Some(identity)),
-        };
         let mut outcome = Outcome::early(Answer::empty(500), Some(identity.clone()));
         match identity::authorize(&api.authorizer, identity.user(), &self.attributes) {
             Ok(reason) => outcome.decision = ("allow", reason),
@@ -251,7 +262,7 @@ impl Exchange {
             }
         }
         api.metrics.requests.authorized("allowed");
-        self.handle(parts, body, &identity, permit, &mut outcome).await;
+        self.handle(parts, body, &identity, inside, &mut outcome).await;
         outcome
     }
 
@@ -286,7 +297,7 @@ impl Exchange {
         parts: http::request::Parts,
         body: Incoming,
         identity: &Identity,
-        permit: Option<Held>,
+        inside: bool,
         outcome: &mut Outcome,
     ) {
         let definitions = self.api.parts.registry.definitions();
@@ -319,11 +330,30 @@ impl Exchange {
             headers: parts.headers,
             caller: Arc::clone(&caller),
         };
-        let answer = self.run_handler(&call, found.as_ref(), body, permit, limit).await;
+        let answer = match self.admit(found.as_ref(), identity, inside, body).await {
+            Ok((body, permit)) => self.run_handler(&call, found.as_ref(), body, permit, limit).await,
+            Err(status) => status.into(),
+        };
         let format = negotiate(call.header(header::ACCEPT), Offer::PLAIN).map_or(Format::Json, |a| a.format);
         outcome.answer = answer.error_in(format);
         outcome.served = found;
         outcome.warnings = std::mem::take(&mut *caller.warnings.lock());
+    }
+
+    /// The body first, then the room: a slot is held only while there is work to do. Requests that change nothing have no body
+    /// that anybody reads.
+    async fn admit(
+        &self,
+        found: Option<&Served>,
+        identity: &Identity,
+        inside: bool,
+        body: Incoming,
+    ) -> Result<(Bytes, Option<Held>), Status> {
+        let body = match found {
+            Some(_) if self.route.is_mutating() => self.api.room.intake.read(&identity.sender.name, body).await?,
+            _ => Bytes::new(),
+        };
+        Ok((body, self.room(inside).await?))
     }
 
     /// Runs the handler within its deadline; a panic costs this request only.
@@ -331,7 +361,7 @@ impl Exchange {
         &self,
         call: &Call,
         found: Option<&Served>,
-        body: Incoming,
+        body: Bytes,
         permit: Option<Held>,
         limit: Option<Duration>,
     ) -> Answer {

@@ -12,16 +12,16 @@ mod update;
 mod watch;
 
 use crate::answer::Answer;
-use crate::body::Incoming;
 use crate::call::Call;
 use crate::reviews;
 use crate::target::{Served, method_not_allowed};
+use bytes::Bytes;
 use http::Method;
 use otternauts_meta::Status;
 use otternauts_registry::{Subresource, Target};
 
-/// Everything beyond this point is authorised.
-pub async fn run(call: &Call, served: &Served, body: Incoming, permit: Option<Held>) -> Result<Answer, Status> {
+/// Everything beyond this point is authorised; `body` is empty for requests that change nothing.
+pub async fn run(call: &Call, served: &Served, body: Bytes, permit: Option<Held>) -> Result<Answer, Status> {
     match served {
         Served::Kind(target) => verb(call, target, body, permit).await,
         Served::Log(target) if call.route.verb == "get" => log::run(call, target, permit).await,
@@ -35,7 +35,7 @@ pub async fn run(call: &Call, served: &Served, body: Incoming, permit: Option<He
 /// What a long-running request holds on to until it ends.
 pub type Held = Box<dyn Send + Sync>;
 
-async fn verb(call: &Call, target: &Target, body: Incoming, permit: Option<Held>) -> Result<Answer, Status> {
+async fn verb(call: &Call, target: &Target, body: Bytes, permit: Option<Held>) -> Result<Answer, Status> {
     if let Some(warning) = target.definition.version(&target.version).and_then(|v| v.deprecation.as_ref()) {
         call.caller.warn(warning.clone());
     }

@@ -58,10 +58,18 @@ mod tests {
 
     #[track_caller]
     fn check(target: &str, stopping: bool, code: u16, text: &str) {
-        let store = HealthCheck { name: "store".into(), live: false, check: Arc::new(|| false) };
-        let lock = HealthCheck { name: "lock".into(), live: true, check: Arc::new(|| true) };
+        let that_is = |name: &str, live: bool, well: bool| {
+            let check = Arc::new(move || well);
+            HealthCheck { name: name.into(), live, check }
+        };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let answer = answer(&[store, lock], stopping, path, &Query::parse(query)).expect("a health path");
+        let answer = answer(
+            &[that_is("store", false, false), that_is("lock", true, true)],
+            stopping,
+            path,
+            &Query::parse(query),
+        )
+        .expect("a health path");
         assert_eq!(answer.code, code);
         assert!(matches!(&answer.body, Body::Full(Some(b)) if b == text), "{target}: {:?}", answer.body);
     }

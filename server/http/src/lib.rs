@@ -12,6 +12,7 @@ mod discovery;
 mod handlers;
 mod health;
 mod identity;
+mod intake;
 mod list;
 mod measure;
 mod openapi;

@@ -7,17 +7,18 @@ pub mod token_request;
 
 use crate::accept::Offer;
 use crate::answer::Answer;
-use crate::body::{self, Incoming};
+use crate::body;
 use crate::call::Call;
+use bytes::Bytes;
 use otternauts_auth::User;
 use otternauts_meta::field::{FieldError, Path};
 use otternauts_meta::{GroupVersionKind, Status};
 use serde_json::{Map, Value, json};
 
 /// Answers one review of `authentication.k8s.io` or `authorization.k8s.io`.
-pub async fn run(call: &Call, kind: &'static str, incoming: Incoming) -> Result<Answer, Status> {
+pub async fn run(call: &Call, kind: &'static str, sent: Bytes) -> Result<Answer, Status> {
     let accepted = call.accept(Offer::PLAIN, true)?;
-    let sent = read(call, kind, incoming).await?;
+    let sent = read(call, kind, &sent)?;
     crate::options::write(&call.query, crate::options::Write::Create)?;
     let spec = sent.get("spec").cloned().unwrap_or_else(|| json!({}));
     let review = match kind {
@@ -30,9 +31,8 @@ pub async fn run(call: &Call, kind: &'static str, incoming: Incoming) -> Result<
 }
 
 /// The object of a review; its kind, where it says one, must be the one asked for (row C6).
-async fn read(call: &Call, kind: &str, incoming: Incoming) -> Result<Value, Status> {
-    let bytes = body::read(incoming).await?;
-    let sent = body::options(&bytes, call.content_type(), kind)?.unwrap_or_else(|| json!({}));
+fn read(call: &Call, kind: &str, bytes: &Bytes) -> Result<Value, Status> {
+    let sent = body::options(bytes, call.content_type(), kind)?.unwrap_or_else(|| json!({}));
     let said = sent.get("kind").and_then(Value::as_str).unwrap_or_default();
     if !said.is_empty() && said != kind {
         return Err(Status::bad_request(format!("{said} in version \"v1\" cannot be handled as a {kind}")));

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Controllers;
+use futures::StreamExt as _;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -8,6 +9,7 @@ use otternauts_vault::Identity;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tokio::net::TcpStream;
 
@@ -44,6 +46,27 @@ async fn stop(server: Server) {
     server.finish().await.expect("stopped");
 }
 
+type Stream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// TLS as a client speaks it that trusts our authority.
+fn connector(dir: &Path) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = std::fs::read(dir.join("data/pki/ca.crt")).expect("there");
+    roots.add(CertificateDer::from_pem_slice(&ca).expect("PEM")).expect("usable");
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+}
+
+async fn connect(server: &Server, tls: &tokio_rustls::TlsConnector) -> Stream {
+    let stream = TcpStream::connect(&server.host).await.expect("connected");
+    let name = ServerName::try_from("127.0.0.1").expect("valid");
+    tls.connect(name, stream).await.expect("shaken hands")
+}
+
 /// A request as a client makes it, over a connection of its own: `(code, body)`.
 async fn ask(
     server: &Server,
@@ -53,17 +76,7 @@ async fn ask(
     token: Option<&str>,
     body: &Value,
 ) -> (StatusCode, Value) {
-    let mut roots = rustls::RootCertStore::empty();
-    let ca = std::fs::read(dir.join("data/pki/ca.crt")).expect("there");
-    roots.add(CertificateDer::from_pem_slice(&ca).expect("PEM")).expect("usable");
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(&server.host).await.expect("connected");
-    let name = ServerName::try_from("127.0.0.1").expect("valid");
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shaken hands");
+    let stream = connect(server, &connector(dir)).await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("ready");
     let running = tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
@@ -153,6 +166,71 @@ async fn a_wrong_or_missing_key_refuses_to_start_and_changes_nothing() {
     assert!(error.contains("no key was given") && !key.exists(), "{error}");
     let line = Secret::new(String::from_utf8(kept).expect("text"));
     let server = Server::start(config(dir), Some(line)).await.expect("the right key from elsewhere");
+    stop(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_is_refused_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let file = |name: &str, text: &str| {
+        std::fs::write(dir.join(name), text).expect("written");
+        std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o600)).expect("closed");
+        Some(dir.join(name))
+    };
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let taken = held.local_addr().expect("a port");
+    let missing = Some(dir.join("missing"));
+    let cases = [
+        (Config { token_auth_file: missing.clone(), ..config(dir) }, "cannot read"),
+        (Config { token_auth_file: file("tokens", "only,two\n"), ..config(dir) }, "expected at least token"),
+        (Config { tls_san: vec!["h\u{f6}hle".to_owned()], ..config(dir) }, "is every --tls-san"),
+        (Config { secret_key_file: missing, ..config(dir) }, "missing"),
+        (Config { secret_key_file: file("key", "nonsense\n"), ..config(dir) }, "is not one AGE-SECRET-KEY-1"),
+        (Config { listen: taken, ..config(dir) }, "cannot listen on"),
+    ];
+    for (config, expected) in cases {
+        let config = Config { data_dir: dir.join("outer/data"), ..config };
+        let error = Server::start(config, None).await.err().expect(expected);
+        let error = format!("{error:#}");
+        assert!(error.contains(expected), "{error}");
+        assert!(!dir.join("outer").exists(), "something is left after: {error}");
+    }
+}
+
+/// A connection that has sent the head of a POST and the server waits for its body: `Expect` makes it say so.
+async fn half_a_post(server: &Server, tls: &tokio_rustls::TlsConnector, token: &str, n: usize) -> Stream {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = connect(server, tls).await;
+    let head = format!(
+        "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 1000\r\nExpect: 100-continue\r\nX-Number: {n}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert!([b"HTTP/1.1 100", b"HTTP/1.1 429"].contains(&&answer), "{}", String::from_utf8_lossy(&answer));
+    stream
+}
+
+/// Row R37: whoever sends slowly waits alone. 210 is more than all slots for requests that change something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_senders_starve_nobody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let users = "slow-token,sloth,1,system:masters\nquick-token,hare,2,system:masters\n";
+    std::fs::write(dir.join("tokens"), users).expect("written");
+    let config = Config { token_auth_file: Some(dir.join("tokens")), ..config(dir) };
+    let server = Server::start(config, None).await.expect("started");
+    let tls = connector(dir);
+    let opening = futures::stream::iter(0..210).map(|n| half_a_post(&server, &tls, "slow-token", n));
+    let slow: Vec<Stream> = opening.buffer_unordered(8).collect().await;
+    let made = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "quick"}});
+    let path = "/api/v1/namespaces/default/configmaps";
+    let (code, answer) = ask(&server, dir, "POST", path, Some("quick-token"), &made).await;
+    assert_eq!(code, StatusCode::CREATED, "{answer}");
+    let theirs = half_a_post(&server, &tls, "quick-token", 0).await;
+    drop((slow, theirs));
     stop(server).await;
 }
 

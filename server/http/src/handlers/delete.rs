@@ -1,15 +1,16 @@
 //! DELETE of one object (rows G1, G2, G4).
 
 use crate::answer::{Answer, encode};
-use crate::body::{self, Incoming};
+use crate::body;
 use crate::call::Call;
+use bytes::Bytes;
 use otternauts_meta::Status;
 use otternauts_registry::{DeleteOptions, Deleted, Target};
 use serde_json::{Map, Value, json};
 
-pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Answer, Status> {
+pub async fn run(call: &Call, target: &Target, sent: Bytes) -> Result<Answer, Status> {
     let accepted = call.accept_object(target)?;
-    let options = options(call, incoming).await?;
+    let options = options(call, &sent)?;
     match call.registry().delete(&call.caller, target, &options).await? {
         Deleted::Waiting(served) => call.object(target, accepted, 200, served.bytes),
         Deleted::Gone { uid, name } => Answer::negotiated(200, accepted, success(target, &name, &uid).into()),
@@ -17,9 +18,8 @@ pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Ans
 }
 
 /// DeleteOptions of the body, or without one of the query.
-pub async fn options(call: &Call, incoming: Incoming) -> Result<DeleteOptions, Status> {
-    let bytes = body::read(incoming).await?;
-    let body = body::options(&bytes, call.content_type(), "DeleteOptions")?;
+pub fn options(call: &Call, bytes: &Bytes) -> Result<DeleteOptions, Status> {
+    let body = body::options(bytes, call.content_type(), "DeleteOptions")?;
     crate::options::delete(&call.query, body.as_ref())
 }
 

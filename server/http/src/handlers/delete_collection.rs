@@ -2,16 +2,16 @@
 
 use crate::accept::Offer;
 use crate::answer::Answer;
-use crate::body::Incoming;
 use crate::call::{Call, now};
+use bytes::Bytes;
 use otternauts_meta::Status;
 use otternauts_registry::Target;
 
-pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Answer, Status> {
+pub async fn run(call: &Call, target: &Target, sent: Bytes) -> Result<Answer, Status> {
     let accepted = call.accept(Offer::OBJECT, target.definition.is_builtin())?;
     let include = call.include(accepted)?;
     let list = crate::options::list(&call.query)?;
-    let options = super::delete::options(call, incoming).await?;
+    let options = super::delete::options(call, &sent)?;
     let deleted = call.registry().delete_collection(&call.caller, target, &list, &options).await?;
     crate::list::answer(target, accepted, include, &deleted, now())
 }

@@ -1,9 +1,9 @@
 //! PATCH: the media type says which kind of patch (rows P1, P4, P5, E15); the registry reads the bytes.
 
 use crate::answer::Answer;
-use crate::body::{self, Incoming};
 use crate::call::Call;
 use crate::options::{self, Write};
+use bytes::Bytes;
 use otternauts_meta::{Details, Status};
 use otternauts_registry::{PatchType, Target};
 
@@ -29,11 +29,10 @@ fn unsupported(builtin: bool) -> Status {
     )
 }
 
-pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Answer, Status> {
+pub async fn run(call: &Call, target: &Target, patch: Bytes) -> Result<Answer, Status> {
     let builtin = target.definition.is_builtin();
     let kind = kind(call.content_type(), builtin).ok_or_else(|| unsupported(builtin))?;
     let accepted = call.accept_object(target)?;
-    let patch = body::read(incoming).await?;
     let which = if kind == PatchType::Apply { Write::Apply } else { Write::Patch };
     let options = options::write(&call.query, which)?;
     let served = call.registry().patch(&call.caller, target, kind, patch, &options).await?;

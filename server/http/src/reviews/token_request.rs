@@ -3,8 +3,8 @@
 use super::{frame, read, texts};
 use crate::accept::Offer;
 use crate::answer::Answer;
-use crate::body::Incoming;
 use crate::call::{Call, now};
+use bytes::Bytes;
 use otternauts_auth::service_account::{MIN_LIFETIME_SECONDS, TokenRequest};
 use otternauts_meta::field::{FieldError, Path};
 use otternauts_meta::{GroupVersionKind, Object, Status};
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 const DEFAULT_SECONDS: i64 = 3600;
 
-pub async fn run(call: &Call, target: &Target, incoming: Incoming) -> Result<Answer, Status> {
+pub async fn run(call: &Call, target: &Target, sent: Bytes) -> Result<Answer, Status> {
     let accepted = call.accept(Offer::PLAIN, true)?;
-    let sent = read(call, "TokenRequest", incoming).await?;
+    let sent = read(call, "TokenRequest", &sent)?;
     let options = crate::options::write(&call.query, crate::options::Write::Create)?;
     let account = call.registry().get(&call.caller, target, "").await?;
     let account = serde_json::from_slice(&account.bytes).ok().and_then(|v| Object::from_value(v).ok());
