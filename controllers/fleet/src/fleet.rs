@@ -156,7 +156,7 @@ struct LossInner {
 }
 
 impl Loss {
-    fn new(name: &str, losses: &broadcast::Sender<String>, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn new(name: &str, losses: &broadcast::Sender<String>, metrics: &Arc<Metrics>) -> Self {
         Self(Arc::new(LossInner {
             name: name.to_owned(),
             armed: std::sync::atomic::AtomicBool::new(false),

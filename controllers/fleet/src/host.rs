@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::fleet::Inner;
 use crate::local;
 use crate::output::Output;
-use crate::ssh::Link;
+use crate::ssh::{Link, Use};
 use otternauts_types::server::ObservedHostKey;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,9 +123,9 @@ impl Host {
         self.0.fleet.timeouts.engine
     }
 
-    pub(crate) async fn engine_stream(&self) -> Result<Box<dyn Duplex>> {
+    pub(crate) async fn engine_stream(&self, of: Use) -> Result<Box<dyn Duplex>> {
         match self.link().await?.0 {
-            Some(link) => Ok(Box::new(link.engine().await?) as Box<dyn Duplex>),
+            Some(link) => Ok(Box::new(link.engine(of).await?) as Box<dyn Duplex>),
             None => local::engine_stream().await,
         }
     }
@@ -158,7 +158,7 @@ impl Host {
     async fn needs_sudo(&self) -> Result<bool> {
         let Some(link) = self.link().await?.0 else { return Ok(false) };
         if !link.through_sudo() {
-            drop(link.engine().await?);
+            drop(link.engine(Use::Call).await?);
         }
         Ok(link.through_sudo())
     }

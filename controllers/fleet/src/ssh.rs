@@ -2,6 +2,11 @@
 
 mod handler;
 mod keys;
+mod shares;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use shares::Use;
 
 use crate::endpoint::{SshTarget, authority};
 use crate::error::{Error, Result};
@@ -11,19 +16,26 @@ use handler::{Handler, Seen};
 use otternauts_types::server::ObservedHostKey;
 use russh::client::{self, AuthResult};
 use russh::{Channel, ChannelMsg};
+use shares::Shares;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-/// sshd's default `MaxSessions` is 10; two are left to people.
-const SESSIONS: usize = 8;
 const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 const DIAL_STDIO: &str = "sudo -n docker system dial-stdio";
 
-pub(crate) type ChannelStream = russh::ChannelStream<client::Msg>;
+/// A byte stream to the engine, and its place among the connection's channels.
+pub(crate) struct EngineStream {
+    bytes: russh::ChannelStream<client::Msg>,
+    _place: OwnedSemaphorePermit,
+}
 
 type Pinned = (client::Handle<Handler>, ObservedHostKey);
 
@@ -31,7 +43,8 @@ type Pinned = (client::Handle<Handler>, ObservedHostKey);
 pub(crate) struct Link {
     handle: Arc<client::Handle<Handler>>,
     shown: ObservedHostKey,
-    sessions: Arc<Semaphore>,
+    sessions: Shares,
+    sockets: Shares,
     /// The engine's socket cannot be reached as the user: go through sudo.
     through_sudo: AtomicBool,
     timeouts: Timeouts,
@@ -66,7 +79,8 @@ impl Link {
         Ok(Self {
             handle: Arc::new(handle),
             shown,
-            sessions: Arc::new(Semaphore::new(SESSIONS)),
+            sessions: Shares::sessions(),
+            sockets: Shares::sockets(),
             through_sudo: AtomicBool::new(false),
             timeouts: timeouts.clone(),
         })
@@ -116,9 +130,7 @@ impl Link {
 
     /// Runs one command line made of constant words. The time limit covers everything.
     pub(crate) async fn exec(&self, what: &'static str, line: &str, stdin: &[u8], limit: Duration) -> Result<Output> {
-        let Ok(_permit) = self.sessions.acquire().await else {
-            return Err(Error::ChannelFailed { what, why: "the connection is closing".to_owned() });
-        };
+        let _place = self.sessions.take(what, Use::Call, self.timeouts.channel).await?;
         let channel = self.session(what).await?;
         channel.exec(true, line).await.map_err(|e| failed(what, &e))?;
         let (mut reader, writer) = channel.split();
@@ -142,22 +154,44 @@ impl Link {
     }
 
     /// A byte stream to the Docker engine: its socket if the user may use it, else `docker system dial-stdio` under sudo.
-    pub(crate) async fn engine(&self) -> Result<ChannelStream> {
+    pub(crate) async fn engine(&self, of: Use) -> Result<EngineStream> {
         let what = "a channel to the Docker engine";
         if !self.through_sudo() {
+            let place = self.sockets.take(what, of, self.timeouts.channel).await?;
             let opened =
                 timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(ENGINE_SOCKET)).await;
             match opened {
-                Ok(Ok(channel)) => return Ok(channel.into_stream()),
+                Ok(Ok(channel)) => return Ok(EngineStream { bytes: channel.into_stream(), _place: place }),
                 Ok(Err(russh::Error::ChannelOpenFailure(_))) => {}
                 Ok(Err(e)) => return Err(failed(what, &e)),
                 Err(_) => return Err(Error::Timeout { what, after: self.timeouts.channel }),
             }
         }
+        let place = self.sessions.take(what, of, self.timeouts.channel).await?;
         let channel = self.session(what).await?;
         channel.exec(true, DIAL_STDIO).await.map_err(|e| failed(what, &e))?;
         self.through_sudo.store(true, Ordering::Relaxed);
-        Ok(channel.into_stream())
+        Ok(EngineStream { bytes: channel.into_stream(), _place: place })
+    }
+}
+
+impl AsyncRead for EngineStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for EngineStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.bytes).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_shutdown(cx)
     }
 }
 

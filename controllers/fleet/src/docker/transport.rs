@@ -3,6 +3,7 @@
 use super::types::Engine;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ssh::Use;
 use bollard::BollardRequest;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header, uri::PathAndQuery};
@@ -54,10 +55,11 @@ where
     let unavailable = |e: hyper::Error| Error::DockerUnavailable { why: reason(&e) };
     // A server is asked for a path; the authority bollard wants is nowhere.
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let of = Use::of(path.as_str());
     *request.uri_mut() = http::Uri::from(path);
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("docker"));
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    let stream = TokioIo::new(host.engine_stream().await?);
+    let stream = TokioIo::new(host.engine_stream(of).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(unavailable)?;
     // Ends with the response's body, or when the caller drops it.
     tokio::spawn(async move {
