@@ -36,6 +36,12 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// Whether each name can stand in a certificate.
+pub fn check_names(names: &[String]) -> Result<(), Error> {
+    let fail = |source| Error::Generate { what: "certificate of the server", source };
+    CertificateParams::new(names).map(drop).map_err(fail)
+}
+
 impl Authority {
     /// A new one, good for ten years; the caller keeps both files.
     pub fn generate(now: Timestamp) -> Result<Issued, Error> {

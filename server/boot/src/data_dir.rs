@@ -10,13 +10,18 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    /// What `open` has made, the innermost first, until something is kept in it.
+    made: Vec<PathBuf>,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing (0700) and locks it. A second process is refused.
+    /// Makes the directory if it is missing (0700) and locks it. A second process is refused. What was made goes again with
+    /// this value unless [`DataDir::protect`] was called: a start that fails early leaves nothing behind.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
+        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made = path.ancestors().take_while(missing).map(Path::to_path_buf).collect();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -31,11 +36,12 @@ impl DataDir {
             }
         }
         let path = path.canonicalize().with_context(|| format!("cannot find the data directory {shown}"))?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, made, _lock: lock })
     }
 
     /// Closes the directory to everybody else, whoever made it. Not before the keys were found good.
-    pub fn protect(&self) -> anyhow::Result<()> {
+    pub fn protect(&mut self) -> anyhow::Result<()> {
+        self.made.clear();
         for dir in [self.path.clone(), self.file("pki")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
             std::fs::set_permissions(&dir, Permissions::from_mode(0o700))
@@ -85,6 +91,17 @@ impl DataDir {
     }
 }
 
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        for dir in &self.made {
+            // Fails where somebody has put something in meanwhile, and then it stays.
+            if std::fs::remove_dir(dir).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +121,7 @@ mod tests {
     fn files_and_directory_are_for_their_owner() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set");
-        let data = DataDir::open(dir.path()).expect("opens");
+        let mut data = DataDir::open(dir.path()).expect("opens");
         data.protect().expect("closed");
         data.write("pki/x.key", "1", 0o600).expect("written");
         data.write("pki/x.key", "2", 0o600).expect("written again");

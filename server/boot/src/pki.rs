@@ -37,15 +37,10 @@ impl Pki {
         Ok(Self { authority, server_chain, server_key, token_key, admin_token })
     }
 
-    /// The administrator and the users of the token file.
-    pub fn static_tokens(&self, file: Option<&Path>) -> anyhow::Result<StaticTokens> {
-        let mut tokens = StaticTokens::default();
-        if let Some(path) = file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            tokens.add_file(&text).with_context(|| format!("cannot use {}", path.display()))?;
-        }
+    /// The administrator beside the users of the token file.
+    pub fn with_admin(&self, mut tokens: StaticTokens) -> StaticTokens {
         tokens.add(self.admin_token.expose(), User::authenticated(ADMIN, [MASTERS.to_owned()]));
-        Ok(tokens)
+        tokens
     }
 
     /// Rewritten at every start: the port and the certificate may be new.
@@ -104,6 +99,21 @@ fn made_once(
     Ok(made)
 }
 
+/// The users of the token file; nobody without one.
+pub fn token_file(file: Option<&Path>) -> anyhow::Result<StaticTokens> {
+    let mut tokens = StaticTokens::default();
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        tokens.add_file(&text).with_context(|| format!("cannot use {}", path.display()))?;
+    }
+    Ok(tokens)
+}
+
+/// Whether a certificate can be made for these names, before there is anything to make it with.
+pub fn check_names(asked: &[String]) -> anyhow::Result<()> {
+    certificates::check_names(asked).context("is every --tls-san a host name or an address?")
+}
+
 /// The names of the server's certificate: this machine's, the listening address, and those that were asked for.
 pub fn names(listen: SocketAddr, asked: &[String]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
@@ -129,7 +139,7 @@ mod tests {
     #[test]
     fn everything_made_on_the_first_start_is_the_same_on_the_second() {
         let dir = tempfile::tempdir().expect("a directory");
-        let data = DataDir::open(dir.path()).expect("opens");
+        let mut data = DataDir::open(dir.path()).expect("opens");
         data.protect().expect("closed");
         let wanted = names("127.0.0.1:7443".parse().expect("valid"), &[]);
         let first = Pki::open(&data, &wanted, now()).expect("made");

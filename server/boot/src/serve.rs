@@ -14,6 +14,7 @@ use crate::shutdown::Signals;
 use crate::{accounts, clock, controllers, inside, seal, tls};
 use anyhow::Context as _;
 use otternauts_auth::audit::AuditLog;
+use otternauts_auth::tokens::StaticTokens;
 use otternauts_auth::{Authenticator, Authorizer};
 use otternauts_fleet::Fleet;
 use otternauts_http::{Api, ApiParts, HealthCheck, LogSource, VersionInfo};
@@ -57,8 +58,11 @@ pub struct Server {
 impl Server {
     /// Returns when requests are answered.
     pub async fn start(config: Config, secret_key: Option<Secret<String>>) -> anyhow::Result<Self> {
-        // Nothing is written before the lock is ours, the key is known to be the right one, and the port is free.
-        let data = DataDir::open(&config.data_dir)?;
+        // Nothing is written before everything we were given is found good, the lock is ours, the key is known to be the right
+        // one, and the port is free: a start that fails by then leaves nothing behind.
+        let tokens = pki::token_file(config.token_auth_file.as_deref())?;
+        pki::check_names(&config.tls_san)?;
+        let mut data = DataDir::open(&config.data_dir)?;
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
         data.protect()?;
@@ -71,7 +75,7 @@ impl Server {
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
         let host = advertised(listener.address());
         let (stopping, shutdown) = watch::channel(false);
-        let mut parts = api_parts(&config, &pki, registry.clone(), Arc::clone(&metrics), shutdown)?;
+        let mut parts = api_parts(pki.with_admin(tokens), &pki, registry.clone(), Arc::clone(&metrics), shutdown);
         parts.audit = Some(Arc::clone(&audit));
         parts.health.push(database_check(&data));
         host.clone_into(&mut parts.advertise);
@@ -127,20 +131,19 @@ fn open_store(data: &DataDir, metrics: &Arc<Metrics>) -> anyhow::Result<Store> {
 }
 
 fn api_parts(
-    config: &Config,
+    tokens: StaticTokens,
     pki: &Pki,
     registry: Registry,
     metrics: Arc<Metrics>,
     shutdown: watch::Receiver<bool>,
-) -> anyhow::Result<ApiParts> {
-    let tokens = pki.static_tokens(config.token_auth_file.as_deref())?;
+) -> ApiParts {
     let uid_of = accounts::uid_lookup(registry.clone());
     let authenticator = Authenticator::new(tokens, Arc::clone(&pki.token_key), uid_of, Arc::new(clock::now));
     let roles = registry.clone();
     let authorizer = Authorizer::live(move || roles.roles());
     let mut parts = ApiParts::new(registry, Arc::new(authenticator), Arc::new(authorizer), metrics, shutdown);
     parts.version = version();
-    Ok(parts)
+    parts
 }
 
 /// Set by release builds; what is not known is left out.
