@@ -59,8 +59,8 @@ pub(crate) struct Inner {
 /// nothing is created in a namespace or under a CRD that is gone by then (rows B4, B5, X6).
 pub(crate) enum Permit {
     Free,
-    Shared(#[allow(dead_code)] OwnedRwLockReadGuard<()>),
-    Alone(#[allow(dead_code)] OwnedRwLockWriteGuard<()>),
+    Shared { _guard: OwnedRwLockReadGuard<()> },
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
 }
 
 impl Registry {
@@ -117,10 +117,10 @@ impl Registry {
     /// `creating`: the write may make an object.
     pub(crate) async fn enter(&self, resource: &str, creating: bool) -> Permit {
         if facts::is_kept(resource) {
-            return Permit::Alone(Arc::clone(&self.inner.gate).write_owned().await);
+            return Permit::Alone { _guard: Arc::clone(&self.inner.gate).write_owned().await };
         }
         if creating {
-            return Permit::Shared(Arc::clone(&self.inner.gate).read_owned().await);
+            return Permit::Shared { _guard: Arc::clone(&self.inner.gate).read_owned().await };
         }
         Permit::Free
     }

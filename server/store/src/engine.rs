@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::log::{Header, Place};
 use crate::observer::Statement;
 use crate::record::{Committed, Write};
-use crate::shared::Shared;
+use crate::visible::Visible;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -38,9 +38,9 @@ pub(crate) type VisitHeader<'a> = &'a mut (dyn FnMut(&Header<'_>) + 'a);
 
 impl Engine {
     /// All or nothing; answers after the batch is durable and visible.
-    pub(crate) async fn commit(&self, shared: &Arc<Shared>, writes: Vec<Write>) -> Result<Committed> {
+    pub(crate) async fn commit(&self, visible: &Arc<Visible>, writes: Vec<Write>) -> Result<Committed> {
         match self {
-            Engine::Memory(engine) => engine.commit(shared, writes),
+            Engine::Memory(engine) => engine.commit(visible, writes),
             Engine::Sqlite(engine) => engine.commit(writes).await,
         }
     }
@@ -51,18 +51,18 @@ impl Engine {
     }
 
     /// Reads rows in the order given, checking each one's checksum.
-    pub(crate) fn rows(&self, shared: &Shared, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
+    pub(crate) fn rows(&self, visible: &Visible, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
         match self {
             Engine::Memory(engine) => engine.rows(places, visit),
-            Engine::Sqlite(engine) => engine.rows(shared, what, places, visit),
+            Engine::Sqlite(engine) => engine.rows(visible, what, places, visit),
         }
     }
 
     /// Like [`Engine::rows`] without the bodies and so without their checksums.
-    pub(crate) fn headers(&self, shared: &Shared, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
+    pub(crate) fn headers(&self, visible: &Visible, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
         match self {
             Engine::Memory(engine) => engine.headers(places, visit),
-            Engine::Sqlite(engine) => engine.headers(shared, places, visit),
+            Engine::Sqlite(engine) => engine.headers(visible, places, visit),
         }
     }
 

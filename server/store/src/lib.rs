@@ -21,8 +21,8 @@ mod log;
 mod observer;
 mod record;
 mod retention;
-mod shared;
 mod store;
+mod visible;
 mod watcher;
 
 #[cfg(test)]

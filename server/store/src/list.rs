@@ -43,14 +43,14 @@ pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Page> {
             return Ok(page);
         }
         if list.at.is_some() {
-            let oldest = inner.shared.oldest();
+            let oldest = inner.visible.oldest();
             if at >= oldest {
                 return Err(lost(at));
             }
             return Err(Error::Compacted { asked: at, oldest });
         }
     }
-    Err(lost(inner.shared.revision()))
+    Err(lost(inner.visible.revision()))
 }
 
 /// A row that the index names is not there, and compaction did not take it.
@@ -63,7 +63,7 @@ pub(crate) fn lost(revision: Revision) -> Error {
 }
 
 fn plan(inner: &Inner, list: &List) -> Result<Plan> {
-    let index = inner.shared.index.read();
+    let index = inner.visible.index.read();
     let at = list.at.unwrap_or(index.revision);
     if at > index.revision {
         return Err(Error::Future { asked: at, current: index.revision });
@@ -110,7 +110,7 @@ fn states_before(inner: &Inner, list: &List, later: &[Place]) -> Result<Option<B
     let mut before = Before::new();
     let mut found = 0;
     for places in later.chunks(SNAPSHOT_ROWS) {
-        inner.engine.headers(&inner.shared, places, &mut |header: &Header<'_>| {
+        inner.engine.headers(&inner.visible, places, &mut |header: &Header<'_>| {
             found += 1;
             let after = list.after.as_ref().map(|(namespace, name)| (namespace.as_ref(), name.as_ref()));
             if list.range.holds(header.namespace, header.name) && after < Some((header.namespace, header.name)) {
@@ -155,7 +155,7 @@ fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry]) -> Result<Opti
         let mut missing: Vec<Place> = Vec::new();
         let mut cached: HashMap<Place, Record> = HashMap::new();
         for (_, _, place) in entries {
-            match inner.shared.cache.get(*place) {
+            match inner.visible.cache.get(*place) {
                 Some(record) => drop(cached.insert(*place, record)),
                 None => missing.push(*place),
             }
@@ -173,7 +173,7 @@ fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry]) -> Result<Opti
         };
         if !missing.is_empty() {
             let what = Statement::List;
-            inner.engine.rows(&inner.shared, what, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+            inner.engine.rows(&inner.visible, what, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
                 if let Some(key) = take_cached(Some(header.place), &mut records) {
                     let revision = header.place.revision();
                     records.push(Record { key, revision, body: body.bytes(), schema: header.schema });

@@ -10,7 +10,7 @@ use crate::list::{list, lost};
 use crate::log::Header;
 use crate::observer::Statement;
 use crate::record::{Committed, List, Page, Record, Write};
-use crate::shared::Shared;
+use crate::visible::Visible;
 use crate::watcher::Watcher;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Store {
 }
 
 pub(crate) struct Inner {
-    pub shared: Arc<Shared>,
+    pub visible: Arc<Visible>,
     pub engine: Engine,
 }
 
@@ -59,33 +59,33 @@ impl Store {
 
     /// [`Store::memory`] with another retention, clock or observer.
     pub fn memory_with(options: &MemoryOptions) -> Store {
-        let shared = Arc::new(Shared::new(Index::default(), options.observer.clone()));
-        Store { inner: Arc::new(Inner { shared, engine: Engine::Memory(Memory::new(options)) }) }
+        let visible = Arc::new(Visible::new(Index::default(), options.observer.clone()));
+        Store { inner: Arc::new(Inner { visible, engine: Engine::Memory(Memory::new(options)) }) }
     }
 
     /// Opens or makes a store in one SQLite file. Blocks while the index is rebuilt (seconds for a million objects).
     /// Refused when the file is open already, in this process or another, or is not ours, or is newer than we are.
     pub fn sqlite(options: SqliteOptions) -> Result<Store> {
-        let (shared, engine) = Sqlite::open(options)?;
-        Ok(Store { inner: Arc::new(Inner { shared, engine: Engine::Sqlite(engine) }) })
+        let (visible, engine) = Sqlite::open(options)?;
+        Ok(Store { inner: Arc::new(Inner { visible, engine: Engine::Sqlite(engine) }) })
     }
 
     /// The newest state of one object.
     pub async fn get(&self, key: &Key) -> Result<Option<Record>> {
-        let Inner { shared, engine } = &*self.inner;
+        let Inner { visible, engine } = &*self.inner;
         for _ in 0..TRIES {
-            let Some(place) = shared.index.read().get(key) else { return Ok(None) };
-            if let Some(record) = shared.cache.get(place) {
+            let Some(place) = visible.index.read().get(key) else { return Ok(None) };
+            if let Some(record) = visible.cache.get(place) {
                 return Ok(Some(record));
             }
             // One row by its id is about ten microseconds: cheaper here than the way to another thread and back.
             let mut found = None;
-            engine.rows(shared, Statement::Get, &[place], &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+            engine.rows(visible, Statement::Get, &[place], &mut |header: &Header<'_>, body: &BodyRef<'_>| {
                 let (revision, schema) = (header.place.revision(), header.schema);
                 found = Some(Record { key: key.clone(), revision, body: body.bytes(), schema });
             })?;
             if let Some(record) = found {
-                shared.cache.put(place, record.clone());
+                visible.cache.put(place, record.clone());
                 return Ok(Some(record));
             }
         }
@@ -103,7 +103,7 @@ impl Store {
         if writes.is_empty() {
             return Ok(Committed { revision: self.revision(), records: Vec::new() });
         }
-        self.inner.engine.commit(&self.inner.shared, writes).await
+        self.inner.engine.commit(&self.inner.visible, writes).await
     }
 
     /// Every change of the range with a revision above `after`. [`Error::Compacted`] when that history is gone;
@@ -114,12 +114,12 @@ impl Store {
 
     /// The newest committed revision.
     pub fn revision(&self) -> Revision {
-        self.inner.shared.revision()
+        self.inner.visible.revision()
     }
 
     /// The oldest revision that `list` and `watch` can still start from.
     pub fn oldest(&self) -> Revision {
-        self.inner.shared.oldest()
+        self.inner.visible.oldest()
     }
 
     /// Small values of the server itself, outside the API (the wrapped data key, the store's id); durable like a commit.
@@ -134,7 +134,7 @@ impl Store {
 
     /// How many objects each resource has: `(resource, count)`.
     pub fn counts(&self) -> Vec<(Arc<str>, u64)> {
-        self.inner.shared.index.read().counts()
+        self.inner.visible.index.read().counts()
     }
 
     /// The sizes in bytes of the files behind the store, by a short name fit for a label; none for memory.
@@ -145,7 +145,7 @@ impl Store {
     /// Finishes what is queued, ends the watches, checkpoints, and lets go of the files.
     pub async fn close(&self) -> Result<()> {
         let result = self.inner.engine.close().await;
-        self.inner.shared.hub.close();
+        self.inner.visible.hub.close();
         result
     }
 }

@@ -1,4 +1,4 @@
-//! What both engines and all handles share: the index, the hub, the cache, and the one way a durable batch is made visible.
+//! What readers see of the log, whichever engine keeps it: the index, the cache, the hub, and the one way a durable batch gets there.
 
 use crate::batch::Batch;
 use crate::cache::Cache;
@@ -13,17 +13,17 @@ use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) struct Shared {
+pub(crate) struct Visible {
     pub index: RwLock<Index>,
     pub hub: Hub,
     pub cache: Cache,
     pub observer: Arc<dyn Observer>,
 }
 
-impl Shared {
-    pub(crate) fn new(index: Index, observer: Arc<dyn Observer>) -> Shared {
+impl Visible {
+    pub(crate) fn new(index: Index, observer: Arc<dyn Observer>) -> Visible {
         let hub = Hub::new(index.revision);
-        Shared { index: RwLock::new(index), hub, cache: Cache::default(), observer }
+        Visible { index: RwLock::new(index), hub, cache: Cache::default(), observer }
     }
 
     pub(crate) fn revision(&self) -> Revision {

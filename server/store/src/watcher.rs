@@ -31,11 +31,11 @@ pub struct Watcher {
 
 impl Watcher {
     pub(crate) fn new(inner: Arc<Inner>, range: Range, after: Revision) -> Result<Watcher> {
-        if inner.shared.hub.is_closed() {
+        if inner.visible.hub.is_closed() {
             return Err(Error::Closed);
         }
-        let seat = inner.shared.hub.join(&range);
-        let oldest = inner.shared.oldest();
+        let seat = inner.visible.hub.join(&range);
+        let oldest = inner.visible.oldest();
         if after < oldest {
             return Err(Error::Compacted { asked: after, oldest });
         }
@@ -53,10 +53,10 @@ impl Watcher {
         loop {
             // Made before looking, so that a commit between looking and waiting wakes it.
             let woken = notify.notified();
-            if self.inner.shared.hub.is_closed() {
+            if self.inner.visible.hub.is_closed() {
                 return Err(Error::Closed);
             }
-            match self.inner.shared.hub.pending(&self.seat, &self.range, self.cursor) {
+            match self.inner.visible.hub.pending(&self.seat, &self.range, self.cursor) {
                 Pending::Events(events, cursor) => {
                     self.deliver(&events, cursor);
                     return Ok(WatchItem::Events(events));
@@ -85,7 +85,7 @@ impl Watcher {
     /// The revision up to which everything of the range has been delivered: what a bookmark may say (B13). Never below
     /// the revision the watch started after.
     pub fn progress(&mut self) -> Revision {
-        if let Pending::Nothing(cursor) = self.inner.shared.hub.pending(&self.seat, &self.range, self.cursor) {
+        if let Pending::Nothing(cursor) = self.inner.visible.hub.pending(&self.seat, &self.range, self.cursor) {
             self.cursor = cursor;
         }
         self.cursor
@@ -108,7 +108,7 @@ struct History {
 /// Changes of a range above a revision, read from the log.
 fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
     let (places, cursor) = {
-        let index = inner.shared.index.read();
+        let index = inner.visible.index.read();
         if after < index.oldest {
             return Err(Error::Compacted { asked: after, oldest: index.oldest });
         }
@@ -120,7 +120,7 @@ fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
     match read(inner, range, &places)? {
         Some(events) => Ok(History { events, rows: places.len(), cursor }),
         None => {
-            let oldest = inner.shared.oldest();
+            let oldest = inner.visible.oldest();
             if after >= oldest {
                 return Err(lost(after));
             }
@@ -131,10 +131,10 @@ fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
 
 /// The events of rows; `None` when one that is needed is gone.
 fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc<Event>>>> {
-    let shared = &inner.shared;
+    let visible = &inner.visible;
     let mut rows: Vec<Row> = Vec::new();
     let mut found = 0;
-    inner.engine.rows(shared, Statement::History, places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+    inner.engine.rows(visible, Statement::History, places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         found += 1;
         if range.holds(header.namespace, header.name) {
             rows.push(Row {
@@ -153,7 +153,7 @@ fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc
     let mut before: HashMap<Place, Record> = rows.iter().map(|row| (row.place, row.record())).collect();
     let previous = rows.iter().map(|row| row.previous);
     let missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
-    inner.engine.rows(shared, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+    inner.engine.rows(visible, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         let key = Key::new(range.resource.clone(), header.namespace, header.name);
         let revision = header.place.revision();
         before.insert(header.place, Record { key, revision, body: body.bytes(), schema: header.schema });

@@ -7,7 +7,7 @@ use crate::log::{Header, Place, Row};
 use crate::observer::{NoObserver, Observer};
 use crate::record::{Committed, Write};
 use crate::retention::{Ages, Clock, Retention, Step, system_clock};
-use crate::shared::{Shared, committed};
+use crate::visible::{Visible, committed};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -51,32 +51,32 @@ impl Memory {
         }
     }
 
-    pub(crate) fn commit(&self, shared: &Shared, writes: Vec<Write>) -> Result<Committed> {
+    pub(crate) fn commit(&self, visible: &Visible, writes: Vec<Write>) -> Result<Committed> {
         let mut writer = self.writer.lock();
         if writer.closed {
             return Err(Error::Closed);
         }
         let started = (self.clock)();
-        let mut batch = Batch::new(shared.revision());
-        let own = batch.admit(&shared.index.read(), writes)?;
+        let mut batch = Batch::new(visible.revision());
+        let own = batch.admit(&visible.index.read(), writes)?;
         self.rows.write().extend(batch.rows.iter().map(|row| (row.place, row.clone())));
         let now = (self.clock)();
-        shared.observer.committed(batch.rows.len(), now.saturating_sub(started));
-        shared.apply(&batch, |place| self.rows.read().get(&place).map(Row::record));
+        visible.observer.committed(batch.rows.len(), now.saturating_sub(started));
+        visible.apply(&batch, |place| self.rows.read().get(&place).map(Row::record));
         writer.ages.record(batch.revision, batch.rows.iter().map(Row::size).sum(), now);
-        self.compact(shared, &mut writer.ages);
+        self.compact(visible, &mut writer.ages);
         Ok(committed(&batch, own))
     }
 
-    fn compact(&self, shared: &Shared, ages: &mut Ages) {
+    fn compact(&self, visible: &Visible, ages: &mut Ages) {
         let target = ages.target((self.clock)());
-        let mut oldest = shared.oldest();
+        let mut oldest = visible.oldest();
         while oldest < target {
             let mut rows = self.rows.write();
             let history = rows.range(Place::last_of(oldest)..=Place::last_of(target));
             let step = Step::plan(history.map(|(place, row)| (*place, row.kind, row.previous)), target);
             oldest = step.oldest;
-            shared.index.write().compact(oldest);
+            visible.index.write().compact(oldest);
             for place in step.gone {
                 rows.remove(&place);
             }

@@ -14,7 +14,7 @@ use crate::log::{Header, Place, kind_of};
 use crate::observer::{NoObserver, Observer, Statement};
 use crate::record::{Committed, Write};
 use crate::retention::{Ages, Clock, Retention, system_clock};
-use crate::shared::Shared;
+use crate::visible::Visible;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pool::Pool;
@@ -75,13 +75,13 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn open(options: SqliteOptions) -> Result<(Arc<Shared>, Sqlite)> {
+    pub(crate) fn open(options: SqliteOptions) -> Result<(Arc<Visible>, Sqlite)> {
         let lock = file::lock(&options.path)?;
         let connection = file::open(&options.path)?;
         Sqlite::start(options, lock, connection)
     }
 
-    fn start(options: SqliteOptions, lock: File, mut connection: Connection) -> Result<(Arc<Shared>, Sqlite)> {
+    fn start(options: SqliteOptions, lock: File, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
         let mut head = head::Head::open(&options.path)?;
         let told = head.read()?;
         let loaded = load::load(&mut connection, told)?;
@@ -92,10 +92,10 @@ impl Sqlite {
         let pool = Arc::new(Pool::open(&options.path)?);
         let (oldest, newest) = (loaded.index.oldest, loaded.index.revision);
         let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
-        let shared = Arc::new(Shared::new(loaded.index, options.observer));
+        let visible = Arc::new(Visible::new(loaded.index, options.observer));
         let (queue, requests) = mpsc::channel();
         let files = writer::Files { connection, head, lock };
-        let writer = writer::Writer::new(files, shared.clone(), options.clock, ages, loaded.chain)?;
+        let writer = writer::Writer::new(files, visible.clone(), options.clock, ages, loaded.chain)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run_or_abort(writer, &requests))
@@ -107,7 +107,7 @@ impl Sqlite {
             pool,
             writer: Mutex::new(Some(thread)),
         };
-        Ok((shared, sqlite))
+        Ok((visible, sqlite))
     }
 
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed> {
@@ -154,7 +154,7 @@ impl Sqlite {
         }
     }
 
-    pub(crate) fn rows(&self, shared: &Shared, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
+    pub(crate) fn rows(&self, visible: &Visible, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
         if places.is_empty() {
             return Ok(());
         }
@@ -164,11 +164,11 @@ impl Sqlite {
             places.iter().try_for_each(|place| visit_row(&mut statement, *place, visit))
         };
         if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) }?;
-        shared.observer.statement(what, started.elapsed());
+        visible.observer.statement(what, started.elapsed());
         Ok(())
     }
 
-    pub(crate) fn headers(&self, shared: &Shared, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
+    pub(crate) fn headers(&self, visible: &Visible, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
         let started = Instant::now();
         self.pool.snapshot(|connection| {
             let mut statement = connection.prepare_cached(HEADER).map_err(engine)?;
@@ -180,7 +180,7 @@ impl Sqlite {
             }
             Ok(())
         })?;
-        shared.observer.statement(Statement::History, started.elapsed());
+        visible.observer.statement(Statement::History, started.elapsed());
         Ok(())
     }
 

@@ -125,8 +125,8 @@ async fn a_full_disk_refuses_writes_and_goes_on_reading() {
     let lock = file::lock(&options.path).unwrap();
     let connection = file::open(&options.path).unwrap();
     connection.pragma_update_and_check(None, "max_page_count", 64, |_| Ok(())).unwrap();
-    let (shared, engine) = Sqlite::start(options, lock, connection).unwrap();
-    let (shared, engine) = (shared, std::sync::Arc::new(engine));
+    let (visible, engine) = Sqlite::start(options, lock, connection).unwrap();
+    let (visible, engine) = (visible, std::sync::Arc::new(engine));
     let mut written = 0;
     let refused = loop {
         match engine.commit(vec![put(&format!("o{written}"), 20_000)]).await {
@@ -136,14 +136,14 @@ async fn a_full_disk_refuses_writes_and_goes_on_reading() {
         assert!(written < 100);
     };
     assert!(matches!(refused, Error::Full), "{refused:?}");
-    assert_eq!(shared.revision(), written);
+    assert_eq!(visible.revision(), written);
     assert!(written > 3);
     // A smaller write still fits, at the next revision: nothing of the refused one is left.
     let done = engine.commit(vec![put("small", 10)]).await.unwrap();
     assert_eq!(done.revision, written + 1);
     let mut seen = 0;
     let places: Vec<Place> = (1..=written + 1).map(|revision| Place::new(revision, 0)).collect();
-    engine.rows(&shared, Statement::List, &places, &mut |_, _| seen += 1).unwrap();
+    engine.rows(&visible, Statement::List, &places, &mut |_, _| seen += 1).unwrap();
     assert_eq!(seen, written + 1);
     engine.close().await.unwrap();
 }

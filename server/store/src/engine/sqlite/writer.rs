@@ -11,7 +11,7 @@ use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::observer::Statement;
 use crate::record::{Committed, Record, Write};
 use crate::retention::{Ages, Clock, Step};
-use crate::shared::{Shared, committed};
+use crate::visible::{Visible, committed};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::fs::File;
 use std::ops::Range;
@@ -45,7 +45,7 @@ pub(super) struct Files {
 
 pub(super) struct Writer {
     files: Files,
-    shared: Arc<Shared>,
+    visible: Arc<Visible>,
     clock: Clock,
     ages: Ages,
     chain: Chain,
@@ -65,7 +65,13 @@ struct Waiting {
 }
 
 impl Writer {
-    pub(super) fn new(mut files: Files, shared: Arc<Shared>, clock: Clock, ages: Ages, chain: Chain) -> Result<Writer> {
+    pub(super) fn new(
+        mut files: Files,
+        visible: Arc<Visible>,
+        clock: Clock,
+        ages: Ages,
+        chain: Chain,
+    ) -> Result<Writer> {
         let wal = Arc::new(AtomicI32::new(0));
         let pages = wal.clone();
         let told = move |_: &mut rusqlite::hooks::Wal, now: std::ffi::c_int| {
@@ -73,7 +79,7 @@ impl Writer {
             Ok(())
         };
         files.connection.wal_hook(Some(told)).map_err(engine)?;
-        Ok(Writer { files, shared, clock, ages, chain, wal, checkpointed: 0, stalled: false })
+        Ok(Writer { files, visible, clock, ages, chain, wal, checkpointed: 0, stalled: false })
     }
 
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
@@ -124,7 +130,7 @@ impl Writer {
         if self.stalled {
             return head;
         }
-        if self.ages.due() > self.shared.oldest() {
+        if self.ages.due() > self.visible.oldest() {
             return Some(Duration::ZERO);
         }
         let compaction = self.ages.wait((self.clock)()).map(|wait| wait.max(SHORTEST_WAIT));
@@ -139,16 +145,16 @@ impl Writer {
         place: OwnedSemaphorePermit,
         requests: &Receiver<Request>,
     ) -> Option<Request> {
-        let mut batch = Batch::new(self.shared.revision());
+        let mut batch = Batch::new(self.visible.revision());
         let mut waiting = Vec::new();
         let mut next = None;
-        let outcome = batch.admit(&self.shared.index.read(), writes);
+        let outcome = batch.admit(&self.visible.index.read(), writes);
         waiting.push(Waiting { reply, _place: place, outcome });
         let mut bytes: usize = batch.rows.iter().map(|row| row.body.len()).sum();
         while batch.rows.len() < BATCH_WRITES && bytes < BATCH_BYTES && waiting.len() < 4 * BATCH_WRITES {
             match requests.try_recv() {
                 Ok(Request::Commit { writes, reply, _place }) => {
-                    let outcome = batch.admit(&self.shared.index.read(), writes);
+                    let outcome = batch.admit(&self.visible.index.read(), writes);
                     if let Ok(rows) = &outcome {
                         bytes += batch.rows[rows.clone()].iter().map(|row| row.body.len()).sum::<usize>();
                     }
@@ -172,9 +178,9 @@ impl Writer {
         let chain = self.write(batch).map_err(|error| failure("commit", error))?;
         self.chain = chain;
         self.files.head.note(Mark { revision: batch.revision, chain });
-        self.shared.observer.committed(batch.rows.len(), started.elapsed());
+        self.visible.observer.committed(batch.rows.len(), started.elapsed());
         let connection = &self.files.connection;
-        self.shared.apply(batch, |place| read_record(connection, place));
+        self.visible.apply(batch, |place| read_record(connection, place));
         self.ages.record(batch.revision, batch.rows.iter().map(Row::size).sum(), (self.clock)());
         Ok(())
     }
@@ -220,14 +226,14 @@ impl Writer {
     /// What is due beside commits, in small pieces: at most one step of compaction, at most one checkpoint.
     fn maintain(&mut self) {
         let target = self.ages.target((self.clock)());
-        let oldest = self.shared.oldest();
+        let oldest = self.visible.oldest();
         if target > oldest && !self.stalled {
             let started = Instant::now();
             if let Err(error) = self.compact(oldest, target).map_err(|error| failure("compaction", error)) {
                 tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
                 self.stalled = true;
             }
-            self.shared.observer.statement(Statement::Compact, started.elapsed());
+            self.visible.observer.statement(Statement::Compact, started.elapsed());
         }
         if let Err(error) = self.files.head.write_if_due() {
             tracing::warn!(error = &error as &dyn std::error::Error, "the side file cannot be written");
@@ -254,11 +260,11 @@ impl Writer {
             }
             let mut set = transaction.prepare_cached(SET_META)?;
             set.execute(params![META_OLDEST, step.oldest.to_be_bytes()])?;
-            set.execute(params![META_REVISION, self.shared.revision().to_be_bytes()])?;
+            set.execute(params![META_REVISION, self.visible.revision().to_be_bytes()])?;
             set.execute(params![META_CHAIN, chain.to_be_bytes()])?;
         }
         // Before the rows go: a reader that misses one then finds out why. Too high a floor after a failure is harmless.
-        self.shared.index.write().compact(step.oldest);
+        self.visible.index.write().compact(step.oldest);
         transaction.commit()
     }
 
@@ -277,7 +283,7 @@ impl Writer {
         let (busy, left) = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
         })?;
-        self.shared.observer.statement(Statement::Checkpoint, started.elapsed());
+        self.visible.observer.statement(Statement::Checkpoint, started.elapsed());
         if mode == "TRUNCATE" && !busy {
             self.checkpointed = 0;
             self.wal.store(0, Ordering::Relaxed);
@@ -289,7 +295,7 @@ impl Writer {
     }
 
     fn close(self) -> Result<()> {
-        let revision = self.shared.revision().to_be_bytes();
+        let revision = self.visible.revision().to_be_bytes();
         let written = self.files.connection.execute(SET_META, params![META_REVISION, revision]);
         written.map_err(|error| failure("close", error))?;
         let Files { connection, mut head, lock } = self.files;
