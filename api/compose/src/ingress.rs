@@ -4,7 +4,7 @@ use crate::interpolate::join;
 use crate::keys::{DOMAIN, HEALTH, OTTERNAUTS, Shape};
 use crate::port::Port;
 use crate::tree::{Node, Position, Value};
-use crate::walk::Walk;
+use crate::walk::{Message, Walk};
 use serde_json::{Map, Value as Json};
 
 /// What the ingress needs to know of a service.
@@ -55,8 +55,15 @@ fn inferred(walk: &mut Walk<'_>, service: &Node, node: &Node, path: &str, ports:
         [only] => Some(*only),
         several => {
             let list = several.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-            let why = format!("which port answers for the domains? Ports {list} are known: set x-otternauts.port");
-            walk.error(path, node.at, why);
+            // The numbers may be values of variables where they stand, and this is said elsewhere.
+            let places = ports.iter().map(|p| p.at).chain(service.get("expose").map(|e| e.at));
+            let message: Message = match places.into_iter().any(|at| walk.expanded.written(at).is_some()) {
+                true => "which port answers for the domains? Several are known: set x-otternauts.port".into(),
+                false => {
+                    format!("which port answers for the domains? Ports {list} are known: set x-otternauts.port").into()
+                }
+            };
+            walk.error(path, node.at, message);
             None
         }
     }
@@ -86,7 +93,7 @@ fn domains(walk: &mut Walk<'_>, node: &Node, path: &str) -> Vec<Domain> {
         let Some(name) = walk.text(host, &spot) else { continue };
         let name = name.to_ascii_lowercase();
         if let Some(problem) = host_problem(&name) {
-            walk.error(&spot, host.at, format!("{name:?} is not a host name: {problem}"));
+            walk.error_of(&spot, host.at, &name, |name| format!("{name:?} is not a host name: {problem}"));
             continue;
         }
         let prefix = match item.get("path") {
@@ -96,7 +103,7 @@ fn domains(walk: &mut Walk<'_>, node: &Node, path: &str) -> Vec<Domain> {
         if !prefix.starts_with('/') || prefix.contains(['`', '"', ' ', '\n']) {
             walk.error(&join(&spot, "path"), item.at, "a path begins with / and has no spaces or quotes");
         }
-        out.push(Domain { host: name, path: prefix, port: port(walk, item, &spot), at: item.at });
+        out.push(Domain { host: name, path: prefix, port: port(walk, item, &spot), at: host.at });
     }
     out
 }

@@ -1,9 +1,9 @@
 //! `${VAR}` as the Compose specification words it (OT-44), on the parsed tree: a value can never become structure.
 
 use crate::finding::Finding;
-use crate::tree::{Entry, Node, Value};
+use crate::tree::{Entry, Node, Position, Value};
 use otternauts_meta::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep `${A:-${B:-…}}` may nest.
 const MAX_NESTING: usize = 16;
@@ -48,32 +48,84 @@ pub(crate) enum Known<'a> {
     All(&'a Values),
 }
 
+/// Where variables were put into texts, and how those were written. A mapping or list counts with its own scalars: what is said
+/// of a mount in the long form may quote its source.
+#[derive(Default)]
+pub(crate) struct Expanded {
+    written: BTreeMap<(usize, usize), String>,
+    unresolved: BTreeSet<(usize, usize)>,
+}
+
+impl Expanded {
+    /// The text as written at a place that holds a value now.
+    pub fn written(&self, at: Position) -> Option<&str> {
+        self.written.get(&(at.line, at.column)).map(String::as_str)
+    }
+
+    /// Whether the place has a variable that could not be replaced, which was told.
+    pub fn is_unresolved(&self, at: Position) -> bool {
+        self.unresolved.contains(&(at.line, at.column))
+    }
+}
+
 /// Replaces the variables of every scalar value; keys stay as they are. All unresolved names are reported, not only the first.
-pub(crate) fn interpolate(node: &mut Node, path: &str, known: Known<'_>, errors: &mut Vec<Finding>) {
-    match &mut node.value {
+pub(crate) fn interpolate(root: &mut Node, path: &str, known: Known<'_>, errors: &mut Vec<Finding>) -> Expanded {
+    let mut expanded = Expanded::default();
+    visit(root, path, known, errors, &mut expanded);
+    expanded
+}
+
+/// Answers how the scalar was written, if a variable was put into it.
+fn visit(
+    node: &mut Node,
+    path: &str,
+    known: Known<'_>,
+    errors: &mut Vec<Finding>,
+    expanded: &mut Expanded,
+) -> Option<String> {
+    let place = (node.at.line, node.at.column);
+    let inside = match &mut node.value {
         Value::Text(text) if text.contains('$') => {
             let mut expander = Expander { known, open: false, problems: Vec::new() };
             let result = expander.expand(text, 0);
             // One mistake is one finding: a text that cannot be had is not judged further.
             let open = expander.open || !expander.problems.is_empty();
+            if !expander.problems.is_empty() {
+                expanded.unresolved.insert(place);
+            }
+            let written = (matches!(known, Known::All(_)) && !open && result != *text).then(|| text.clone());
             for message in expander.problems {
                 let (line, column) = (node.at.line, node.at.column);
                 errors.push(Finding { path: path.to_owned(), line, column, message });
             }
             node.value = if open { Value::Open(std::mem::take(text)) } else { Value::Text(result) };
+            if let Some(written) = &written {
+                expanded.written.insert(place, written.clone());
+            }
+            return written;
         }
         Value::List(items) => {
+            let mut inside = None;
             for (i, item) in items.iter_mut().enumerate() {
-                interpolate(item, &format!("{path}[{i}]"), known, errors);
+                let written = visit(item, &format!("{path}[{i}]"), known, errors, expanded);
+                inside = inside.or(written);
             }
+            inside
         }
         Value::Map(entries) => {
+            let mut inside = None;
             for Entry { key, value, .. } in entries {
-                interpolate(value, &join(path, key), known, errors);
+                let written = visit(value, &join(path, key), known, errors, expanded);
+                inside = inside.or(written);
             }
+            inside
         }
-        _ => {}
+        _ => None,
+    };
+    if let Some(written) = inside {
+        expanded.written.entry(place).or_insert(written);
     }
+    None
 }
 
 /// `services` + `web` = `services.web`; keys with dots are quoted so that the path stays readable.
@@ -207,9 +259,9 @@ impl Expander<'_> {
             Some('?') => match value {
                 Some(value) => value,
                 None => {
-                    let why = self.expand(argument, depth + 1);
+                    // As written: what it would become may hold the value of another variable.
                     if matches!(self.known, Known::All(_)) {
-                        let detail = if why.is_empty() { String::new() } else { format!(": {why}") };
+                        let detail = if argument.is_empty() { String::new() } else { format!(": {argument}") };
                         self.problem(format!("variable {name} has no value{detail}"));
                     }
                     String::new()

@@ -54,7 +54,7 @@ fn short(walk: &mut Walk<'_>, item: &Node, path: &str, text: &str) -> Option<Map
         [source, target] => (*source, *target, ""),
         [source, target, options] => (*source, *target, *options),
         _ => {
-            walk.error(path, item.at, format!("expected SOURCE:TARGET[:OPTIONS], found {text:?}"));
+            walk.error_of(path, item.at, text, |text| format!("expected SOURCE:TARGET[:OPTIONS], found {text:?}"));
             return None;
         }
     };
@@ -112,10 +112,16 @@ fn judge(
         "bind" if !source.starts_with('/') => Some(format!(
             "{source:?} is a path on your machine; the server has no such directory: use a named volume or a config"
         )),
-        "bind" if !bind_allowed(walk.policy, source) => Some(format!(
-            "not allowed under policy {}: host path {source:?}; a cluster can list paths in spec.policy.bindMounts",
-            walk.policy.level.name()
-        )),
+        "bind" if !bind_allowed(walk.policy, source) => {
+            let at = item.get("source").map_or(item.at, |n| n.at);
+            let level = walk.policy.level.name();
+            walk.error_of(path, at, source, |source| {
+                format!(
+                    "not allowed under policy {level}: host path {source:?}; a cluster can list paths in spec.policy.bindMounts"
+                )
+            });
+            return false;
+        }
         "bind" => None,
         other => Some(format!("expected type \"volume\", \"tmpfs\" or \"bind\", found {other:?}")),
     };

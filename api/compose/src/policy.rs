@@ -45,6 +45,10 @@ pub struct Policy {
     pub bind_mounts: Vec<String>,
     /// `Cluster.spec.policy.registries`: hosts images may come from. Empty: any.
     pub registries: Vec<String>,
+    /// `Cluster.spec.policy.volumeDrivers`: drivers that volumes may use beside `local`.
+    pub volume_drivers: Vec<String>,
+    /// `Cluster.spec.policy.loggingDrivers`: drivers that logs may go to beside those that keep them on the machine.
+    pub logging_drivers: Vec<String>,
 }
 
 impl Policy {

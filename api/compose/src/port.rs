@@ -54,8 +54,12 @@ pub(crate) fn read(walk: &mut Walk<'_>, service: &Node, path: &str) -> Vec<Port>
             Some(Err(message)) => walk.error(&spot, item.at, message),
             Some(Ok(range)) => {
                 for port in range.ports(item.at) {
-                    if let Some(message) = port.published.and_then(|p| refusal(walk.policy, p)) {
-                        walk.error(&spot, item.at, message);
+                    let (policy, published) = (walk.policy, port.published);
+                    if let Some(published) = published.filter(|p| refusal(policy, *p, "").is_some()) {
+                        let at = item.get("published").map_or(item.at, |n| n.at);
+                        walk.error_of(&spot, at, &published.to_string(), |shown| {
+                            refusal(policy, published, shown).unwrap_or_default()
+                        });
                     }
                     out.push(port);
                 }
@@ -69,20 +73,20 @@ pub(crate) fn read(walk: &mut Walk<'_>, service: &Node, path: &str) -> Vec<Port>
     out
 }
 
-/// Why a host port may not be published here, or `None`.
-fn refusal(policy: &Policy, port: u16) -> Option<String> {
+/// Why a host port may not be published here, or `None`; `shown` is how the port is named.
+fn refusal(policy: &Policy, port: u16, shown: &str) -> Option<String> {
     match policy.level {
         Level::Privileged => None,
         _ if policy.host_ports.contains(&port) => None,
         _ if port == 80 || port == 443 => Some(format!(
-            "host port {port} belongs to the ingress; give the service a domain with x-otternauts.domains"
+            "host port {shown} belongs to the ingress; give the service a domain with x-otternauts.domains"
         )),
         Level::Baseline if port >= 1024 => None,
         Level::Baseline => Some(format!(
-            "host port {port} is not allowed under policy baseline: 1024 to 65535 are, and what the cluster lists in spec.policy.hostPorts"
+            "host port {shown} is not allowed under policy baseline: 1024 to 65535 are, and what the cluster lists in spec.policy.hostPorts"
         )),
         Level::Restricted => Some(format!(
-            "host port {port} is not allowed under policy restricted: only what the cluster lists in spec.policy.hostPorts"
+            "host port {shown} is not allowed under policy restricted: only what the cluster lists in spec.policy.hostPorts"
         )),
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn read(text: &str, known: Known<'_>, policy: &Policy) -> (Option<Pro
 
 pub(crate) fn read_tree(mut root: Node, known: Known<'_>, policy: &Policy) -> (Option<Project>, Findings) {
     let mut walk = Walk::new(policy);
-    interpolate(&mut root, "", known, &mut walk.errors);
+    walk.expanded = interpolate(&mut root, "", known, &mut walk.errors);
     let project = project(&mut walk, &root, known);
     let mut found = Findings { errors: walk.errors, warnings: walk.warnings };
     found.errors.sort_by_key(|f| (f.line, f.column));
@@ -155,11 +155,33 @@ fn external_allowed(walk: &mut Walk<'_>, name: &str, node: &Node, path: &str) {
         walk.error(path, node.at, message);
     }
     let predefined = matches!(name, "host" | "bridge" | "none" | "ingress" | "docker_gwbridge");
-    if predefined && path.starts_with("networks") && walk.policy.level < Level::Privileged {
-        let message =
-            format!("not allowed under policy {}: network {name:?} belongs to the machine", walk.policy.level.name());
-        walk.error(path, node.at, message);
+    let level = walk.policy.level;
+    if level == Level::Privileged {
+        return;
     }
+    let at = node.get("name").map_or(node.at, |n| n.at);
+    if predefined && path.starts_with("networks") {
+        walk.error_of(path, at, name, |name| {
+            format!("not allowed under policy {}: network {name:?} belongs to the machine", level.name())
+        });
+    }
+    if is_of_a_stack(name) {
+        walk.error_of(path, at, name, |name| {
+            format!(
+                "not allowed under policy {}: {name:?} is the name of something another stack made; only what was made \
+                 outside of all stacks can be external",
+                level.name()
+            )
+        });
+    }
+}
+
+/// Names that we give: `<stack>-<8 hex>_<name>`. A stack's name has no underscore.
+fn is_of_a_stack(name: &str) -> bool {
+    let stack = name.split_once('_').and_then(|(stack, _)| stack.rsplit_once('-'));
+    stack.is_some_and(|(stack, hash)| {
+        !stack.is_empty() && hash.len() == 8 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 fn shared(walk: &mut Walk<'_>, root: &Node, section: &'static str) -> BTreeMap<String, Shared> {
@@ -180,11 +202,15 @@ fn shared(walk: &mut Walk<'_>, root: &Node, section: &'static str) -> BTreeMap<S
         match &external {
             Some(name) => external_allowed(walk, name, node, &path),
             None if section == "networks" => network_driver(walk, node, &path, &mut body),
-            None => volume_options(walk, node, &path, &mut body),
+            None => {
+                volume_driver(walk, node, &path);
+                volume_options(walk, node, &path, &mut body);
+            }
         }
         let name = node.get("name").filter(|_| external.is_none()).and_then(Node::text);
         if let (Some(_), Some(named)) = (name, node.get("name")) {
-            let why = "a fixed name is shared with other stacks and namespaces; leave it out, or mark it external";
+            let why =
+                "a fixed name is shared with other stacks and namespaces; leave it out, and the stack gets its own";
             if walk.policy.level < Level::Privileged {
                 walk.error(
                     &join(&path, "name"),
@@ -201,6 +227,13 @@ fn shared(walk: &mut Walk<'_>, root: &Node, section: &'static str) -> BTreeMap<S
 }
 
 fn network_driver(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<String, Json>) {
+    if let Some(driver) = node.get("ipam").and_then(|i| i.get("driver"))
+        && driver.text().is_some_and(|d| d != "default")
+        && walk.policy.level < Level::Privileged
+    {
+        let message = format!("not allowed under policy {}: use default", walk.policy.level.name());
+        walk.put(&join(&join(path, "ipam"), "driver"), driver.at, message);
+    }
     let Some(driver) = node.get("driver").filter(|d| !d.is_null()) else { return };
     let here = join(path, "driver");
     let Some(name) = walk.text(driver, &here) else { return };
@@ -221,18 +254,51 @@ fn network_driver(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<S
     }
 }
 
-/// The local driver can bind any host path through its options: those count as bind mounts.
+/// A plugin does as root what its options say: beside `local`, only what the cluster lists.
+fn volume_driver(walk: &mut Walk<'_>, node: &Node, path: &str) {
+    let Some(driver) = node.get("driver") else { return };
+    let policy = walk.policy;
+    let Some(name) = driver.text().filter(|d| d != "local" && !policy.volume_drivers.contains(d)) else { return };
+    if policy.level < Level::Privileged {
+        walk.error_of(&join(path, "driver"), driver.at, &name, |name| {
+            format!(
+                "not allowed under policy {}: volume driver {name:?}; local is, and what the cluster lists in \
+                 spec.policy.volumeDrivers",
+                policy.level.name()
+            )
+        });
+    }
+}
+
+/// The local driver can bind any host path and mount any file system of the host through its options: a path counts as a bind
+/// mount, and of file systems only those in memory and on the network are for everybody.
 fn volume_options(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<String, Json>) {
     let Some(options) = node.get("driver_opts").filter(|o| !o.is_null()) else { return };
     let here = join(path, "driver_opts");
     let pairs = walk.pairs(options, &here);
     let value = |key: &str| pairs.iter().find(|(k, _)| k == key).and_then(|(_, v)| v.clone()).unwrap_or_default();
-    let device = value("device");
-    let bound = value("o").split(',').any(|o| matches!(o.trim(), "bind" | "rbind")) || value("type") == "none";
-    if (bound || device.starts_with('/')) && !crate::mount::bind_allowed(walk.policy, &device) {
-        let message =
-            format!("not allowed under policy {}: it mounts the host path {device:?}", walk.policy.level.name());
-        walk.error(&here, options.at, message);
+    let (kind, device, flags) = (value("type"), value("device"), value("o"));
+    let local = node.get("driver").is_none_or(|d| d.is_null() || d.text().is_some_and(|d| d == "local"));
+    let policy = walk.policy;
+    if local && policy.level < Level::Privileged {
+        let at = |key: &str| options.get(key).map_or(options.at, |n| n.at);
+        let level = policy.level.name();
+        let has = |words: &[&str]| flags.split(',').any(|o| words.contains(&o.trim()));
+        let bound = has(&["bind", "rbind", "move", "remount"]) || kind == "none";
+        let share = kind == "cifs" && device.starts_with("//") && !bound;
+        if bound || (device.starts_with('/') && !share) {
+            if !crate::mount::bind_allowed(policy, &device) {
+                walk.error_of(&here, at("device"), &device, |device| {
+                    format!("not allowed under policy {level}: it mounts the host path {device:?}")
+                });
+            }
+        } else if !matches!(kind.as_str(), "" | "tmpfs" | "nfs" | "nfs4" | "cifs") {
+            walk.error_of(&here, at("type"), &kind, |kind| {
+                format!(
+                    "not allowed under policy {level}: file systems of type {kind:?}; tmpfs, nfs, nfs4 and cifs are"
+                )
+            });
+        }
     }
     let rendered = pairs.into_iter().map(|(k, v)| (k, Json::String(v.unwrap_or_default())));
     body.insert("driver_opts".into(), Json::Object(rendered.collect()));

@@ -38,6 +38,8 @@ pub struct Rendered {
     pub stack_name: String,
     /// The namespace it belongs to.
     pub namespace: String,
+    /// Its name there.
+    pub stack: String,
     pub services: Vec<RenderedService>,
     /// Configs and secrets to make before the document is sent; the document names them as external.
     pub inline: Vec<Inline>,
@@ -146,8 +148,19 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         ("secrets", secrets),
     ];
     let version = version(project);
-    let namespace = who.namespace.clone();
-    Ok(Rendered { stack_name, namespace, services, inline, external, bodies, version, labelled: rendered, shared })
+    let (namespace, stack) = (who.namespace.clone(), who.stack.clone());
+    Ok(Rendered {
+        stack_name,
+        namespace,
+        stack,
+        services,
+        inline,
+        external,
+        bodies,
+        version,
+        labelled: rendered,
+        shared,
+    })
 }
 
 /// Almost all we render is 3.8. `pids` came with 3.9, `start_interval` with 3.12 (Docker 25).

@@ -5,9 +5,10 @@ use crate::ingress::{self, Ingress};
 use crate::interpolate::{Known, join};
 use crate::keys::{ATTACHMENT, GRANT, SERVICE};
 use crate::mount;
+use crate::policy::Level;
 use crate::port::{self, Port};
 use crate::project::{File, Project};
-use crate::tree::{Node, Value};
+use crate::tree::{Node, Position, Value};
 use crate::walk::Walk;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub(crate) fn read(
     }
     extra_hosts(walk, node, path, &mut body);
     reserved_labels(walk, node, path);
+    logging_driver(walk, node, path);
     let ports = port::read(walk, node, path);
     if !ports.is_empty() {
         body.insert("ports".into(), ports.iter().map(Port::render).collect());
@@ -93,14 +95,16 @@ fn read_image(walk: &mut Walk<'_>, node: &Node, path: &str) -> String {
     let here = join(path, "image");
     let Some(reference) = walk.text(image, &here) else { return String::new() };
     if let Some(problem) = image::problem(&reference) {
-        walk.error(&here, image.at, format!("{reference:?} is not an image: {problem}"));
+        walk.error_of(&here, image.at, &reference, |shown| format!("{shown:?} is not an image: {problem}"));
         return String::new();
     }
     let registry = image::registry(&reference);
     let allowed = &walk.policy.registries;
     if !allowed.is_empty() && !allowed.contains(&registry) {
-        let message = format!("images from {registry} are not allowed by the cluster; allowed: {}", allowed.join(", "));
-        walk.error(&here, image.at, message);
+        let allowed = allowed.join(", ");
+        walk.error_of(&here, image.at, &registry, |shown| {
+            format!("images from {shown} are not allowed by the cluster; allowed: {allowed}")
+        });
     }
     reference
 }
@@ -132,7 +136,9 @@ fn extra_hosts(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<Stri
                 match text.split_once(['=', ':']) {
                     Some((host, address)) => out.push(json!(format!("{host}:{address}"))),
                     None => {
-                        walk.error(&format!("{here}[{i}]"), item.at, format!("expected host:address, found {text:?}"));
+                        walk.error_of(&format!("{here}[{i}]"), item.at, &text, |shown| {
+                            format!("expected host:address, found {shown:?}")
+                        });
                     }
                 }
             }
@@ -145,6 +151,24 @@ fn extra_hosts(walk: &mut Walk<'_>, node: &Node, path: &str, body: &mut Map<Stri
     body.insert("extra_hosts".into(), Json::Array(out));
 }
 
+/// Drivers that keep logs on the machine. The others have the engine, as root, open connections and sockets of the author's choice.
+fn logging_driver(walk: &mut Walk<'_>, node: &Node, path: &str) {
+    const KEPT: [&str; 4] = ["json-file", "local", "journald", "none"];
+    let Some(driver) = node.get("logging").and_then(|l| l.get("driver")) else { return };
+    let policy = walk.policy;
+    let known = |d: &String| KEPT.contains(&d.as_str()) || policy.logging_drivers.contains(d);
+    let Some(name) = driver.text().filter(|d| !known(d)) else { return };
+    if policy.level < Level::Privileged {
+        walk.error_of(&join(&join(path, "logging"), "driver"), driver.at, &name, |name| {
+            format!(
+                "not allowed under policy {}: logging driver {name:?}; json-file, local, journald and none are, and what the \
+                 cluster lists in spec.policy.loggingDrivers",
+                policy.level.name()
+            )
+        });
+    }
+}
+
 fn reserved_labels(walk: &mut Walk<'_>, node: &Node, path: &str) {
     let deploy = node.get("deploy");
     let places = [
@@ -153,14 +177,14 @@ fn reserved_labels(walk: &mut Walk<'_>, node: &Node, path: &str) {
     ];
     for (labels, here) in places {
         let Some(labels) = labels else { continue };
-        let names: Vec<String> = match &labels.value {
-            Value::Map(entries) => entries.iter().map(|e| e.key.clone()).collect(),
-            Value::List(items) => items.iter().filter_map(Node::text).collect(),
+        let names: Vec<(String, Position)> = match &labels.value {
+            Value::Map(entries) => entries.iter().map(|e| (e.key.clone(), e.key_at)).collect(),
+            Value::List(items) => items.iter().filter_map(|i| Some((i.text()?, i.at))).collect(),
             _ => Vec::new(),
         };
-        for name in names {
+        for (name, at) in names {
             if name.starts_with("otternauts.dev/") || name.starts_with("com.docker.stack.") {
-                walk.error(&here, labels.at, format!("label {name:?} is reserved"));
+                walk.error_of(&here, at, &name, |name| format!("label {name:?} is reserved"));
             }
         }
     }
@@ -189,7 +213,7 @@ fn networks(
     };
     for (name, at, options) in attached {
         if name != "default" && !project.networks.contains_key(&name) {
-            walk.error(&here, at.at, format!("network {name:?} is not declared under networks"));
+            walk.error_of(&here, at.at, &name, |name| format!("network {name:?} is not declared under networks"));
         }
         let options = match options {
             Some(o) if !o.is_null() => walk.object(o, &join(&here, &name), ATTACHMENT),
@@ -225,15 +249,23 @@ fn grants(
     }
     for (i, item) in list.items().iter().enumerate() {
         let spot = format!("{here}[{i}]");
-        let (source, mut grant) = match &item.value {
-            Value::Map(_) => {
-                let grant = walk.object(item, &spot, GRANT);
-                (item.get("source").and_then(Node::text).unwrap_or_default(), grant)
-            }
-            _ => (walk.text(item, &spot).unwrap_or_default(), Map::new()),
+        let mut grant = match &item.value {
+            Value::Map(_) => walk.object(item, &spot, GRANT),
+            _ => Map::new(),
         };
+        let named = match &item.value {
+            Value::Map(_) => item.get("source").unwrap_or(item),
+            _ => item,
+        };
+        // A variable whose value is not known: it was told, or it will be judged when it is.
+        if named.is_open() {
+            continue;
+        }
+        let source = named.text().unwrap_or_default();
         if !declared.contains_key(&source) {
-            walk.error(&spot, item.at, format!("{source:?} is not declared (or not complete) under {section}"));
+            walk.error_of(&spot, named.at, &source, |source| {
+                format!("{source:?} is not declared (or not complete) under {section}")
+            });
             continue;
         }
         if let Some(mode) = item.get("mode") {
@@ -279,7 +311,7 @@ fn depends_on(walk: &mut Walk<'_>, node: &Node, path: &str, all: &[&str]) -> Vec
     }
     for (name, at) in &names {
         if !all.contains(&name.as_str()) {
-            walk.error(&here, at.at, format!("service {name:?} does not exist"));
+            walk.error_of(&here, at.at, name, |name| format!("service {name:?} does not exist"));
         }
     }
     names.into_iter().map(|(name, _)| name).collect()

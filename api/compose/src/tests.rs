@@ -338,3 +338,126 @@ proptest::proptest! {
         let _ = compile(&text, &Values::default(), &Policy::of(Level::Privileged));
     }
 }
+
+#[test]
+fn what_another_stack_made_cannot_be_external() {
+    for section in ["volumes", "networks", "configs", "secrets"] {
+        for declared in ["{external: true, name: shop-0badcafe_data}", "{external: {name: shop-0badcafe_data}}"] {
+            let text = service("") + &format!("{section}:\n  d: {declared}\n");
+            let found = baseline(&text);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("line 5, column ") && found[0].contains(&format!(": {section}.d: not allowed under policy baseline: \"shop-0badcafe_data\" is the name of something another stack made")), "{found:?}");
+            assert_eq!(errors(&text, &Policy::of(Level::Privileged)), [""; 0]);
+        }
+        for free in ["shared", "my_data", "data-0badcafe", "x-0BADCAFE_y", "-0badcafe_x"] {
+            let text = service("") + &format!("{section}:\n  d: {{external: true, name: '{free}'}}\n");
+            assert_eq!(baseline(&text), [""; 0], "{free}");
+        }
+    }
+    let by_key = service("") + "volumes:\n  shop-0badcafe_data: {external: true}\n";
+    assert_eq!(baseline(&by_key).len(), 1);
+    let mut values = Values::default();
+    values.insert("V", "shop-0badcafe_data");
+    let hidden = service("") + "volumes:\n  d: {external: true, name: '${V}'}\n";
+    assert_eq!(baseline(&hidden), [""; 0]);
+    assert_eq!(compile(&hidden, &values, &Policy::default()).err().map(|e| e.len()), Some(1));
+}
+
+#[test]
+fn volume_drivers_and_what_they_mount_follow_the_policy() {
+    let volume = |body: &str, policy: &Policy| errors(&(service("") + &format!("volumes:\n  d: {body}\n")), policy);
+    let plain = Policy::default();
+    for fine in [
+        "{driver: local}",
+        "{driver_opts: {type: tmpfs, device: tmpfs, o: 'size=10m'}}",
+        "{driver_opts: {type: nfs, device: ':/export', o: 'addr=10.0.0.1,rw'}}",
+        "{driver_opts: {type: cifs, device: '//nas/share', o: 'username=a'}}",
+    ] {
+        assert_eq!(volume(fine, &plain), [""; 0], "{fine}");
+    }
+    assert_eq!(
+        volume("{driver: rexray}", &plain),
+        [
+            "line 5, column 15: volumes.d.driver: not allowed under policy baseline: volume driver \"rexray\"; local is, and what \
+          the cluster lists in spec.policy.volumeDrivers"
+        ]
+    );
+    let listed = Policy { volume_drivers: vec!["rexray".into()], ..Policy::default() };
+    assert_eq!(volume("{driver: rexray, driver_opts: {size: 10}}", &listed), [""; 0]);
+    for mounts in [
+        "{driver_opts: {type: none, o: bind, device: etc}}",
+        "{driver_opts: {type: nfs, o: 'rw,rbind', device: ':/'}}",
+        "{driver_opts: {type: tmpfs, o: 'remount', device: x}}",
+        "{driver_opts: {type: ext4, device: dev/sda1}}",
+        "{driver_opts: {type: ext4, device: /dev/sda1}}",
+        "{driver_opts: {type: devtmpfs, device: x}}",
+        "{driver_opts: {type: overlay, device: x, o: 'lowerdir=/etc'}}",
+        "{driver_opts: {type: cifs, device: '//etc', o: bind}}",
+        "{driver: local, driver_opts: [type=none, o=bind, device=/etc]}",
+    ] {
+        assert_eq!(volume(mounts, &plain).len(), 1, "{mounts}");
+        assert_eq!(volume(mounts, &Policy::of(Level::Privileged)), [""; 0], "{mounts}");
+    }
+    let binds = Policy { bind_mounts: vec!["/srv".into()], ..Policy::default() };
+    assert_eq!(volume("{driver_opts: {type: none, o: bind, device: /srv/a}}", &binds), [""; 0]);
+}
+
+#[test]
+fn logs_leave_the_machine_only_where_the_cluster_says_so() {
+    let logging =
+        |driver: &str, policy: &Policy| errors(&service(&format!("    logging: {{driver: {driver}}}\n")), policy);
+    for fine in ["json-file", "local", "journald", "none"] {
+        assert_eq!(logging(fine, &Policy::default()), [""; 0], "{fine}");
+    }
+    let found = logging("fluentd", &Policy::default());
+    let start = "line 4, column 23: services.web.logging.driver: not allowed under policy baseline: logging driver \"fluentd\"; ";
+    assert!(found.len() == 1 && found[0].starts_with(start), "{found:?}");
+    assert_eq!(logging("syslog", &Policy::of(Level::Restricted)).len(), 1);
+    assert_eq!(logging("syslog", &Policy::of(Level::Privileged)), [""; 0]);
+    let listed = Policy { logging_drivers: vec!["loki".into()], ..Policy::default() };
+    assert_eq!(logging("loki", &listed), [""; 0]);
+}
+
+#[test]
+fn a_variable_without_value_is_one_finding_wherever_it_stands() {
+    let mut lines = 0;
+    for text in [
+        "services:\n  web:\n    image: ${X}\n".to_owned(),
+        "services:\n  web:\n    image: '${X'\n".to_owned(),
+        "services:\n  web:\n    image: 'nginx:${X}'\n    build: .\n".to_owned(),
+        "services:\n  web: ${X}\n".to_owned(),
+        "services: ${X}\n".to_owned(),
+        service("    deploy: ${X}\n"),
+        service("    deploy: {replicas: '${X}', mode: '${X'}\n").replace("'${X'", "global"),
+        service("    ports: '${X}'\n"),
+        service("    ports: ['${X}:80']\n"),
+        service("    ports: [{target: '${X}'}]\n"),
+        service("    ports: [{target: 80, mode: '${X}'}]\n"),
+        service("    ports: [{target: 80, protocol: '${X}'}]\n"),
+        service("    volumes: ['${X}:/x']\n"),
+        service("    volumes: [{type: bind, source: '${X}', target: /x}]\n"),
+        service("    networks: ['${X}']\n"),
+        service("    networks: '${X}'\n"),
+        service("    configs: ['${X}']\n"),
+        service("    configs: [{source: '${X}'}]\n"),
+        service("    depends_on: ['${X}']\n"),
+        service("    environment: '${X}'\n"),
+        service("    environment: ['A=${X}']\n"),
+        service("    extra_hosts: ['${X}']\n"),
+        service("    logging: {driver: '${X}'}\n"),
+        service("    x-otternauts: {domains: ['${X}']}\n"),
+        service("    x-otternauts: {domains: [{host: '${X}'}]}\n"),
+        service("    x-otternauts: '${X}'\n"),
+        service("") + "volumes: {d: '${X}'}\n",
+        service("") + "volumes: {d: {driver: '${X}'}}\n",
+        service("") + "networks: {d: {external: '${X}'}}\n",
+        service("") + "configs: {d: {content: '${X}'}}\n",
+    ] {
+        let Err(found) = compile(&text, &Values::default(), &Policy::default()) else { panic!("accepted: {text}") };
+        let texts: Vec<String> = found.iter().map(Finding::to_string).collect();
+        let of_variable = |t: &String| t.contains("variable X has no value") || t.contains("is never closed");
+        assert!(texts.len() == 1 && of_variable(&texts[0]), "{text}: {texts:#?}");
+        lines += 1;
+    }
+    assert_eq!(lines, 30);
+}

@@ -1,7 +1,7 @@
 //! Checks a tree against the key tables and makes the canonical JSON that Swarm gets, in one walk.
 
 use crate::finding::Finding;
-use crate::interpolate::join;
+use crate::interpolate::{Expanded, join};
 use crate::keys::{Fate, Key, Shape};
 use crate::policy::{Level, Policy};
 use crate::tree::{Node, Position, Value};
@@ -12,28 +12,72 @@ pub(crate) struct Walk<'a> {
     pub policy: &'a Policy,
     pub errors: Vec<Finding>,
     pub warnings: Vec<Finding>,
+    /// The texts that variables were put into: what is said of them shows them as they were written (R24).
+    pub expanded: Expanded,
+}
+
+/// What is said of a place: words of ours, or words with something of the file in them.
+pub(crate) enum Message {
+    Fixed(&'static str),
+    Made(String),
+}
+
+impl From<&'static str> for Message {
+    fn from(text: &'static str) -> Self {
+        Self::Fixed(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Made(text)
+    }
 }
 
 impl<'a> Walk<'a> {
     pub fn new(policy: &'a Policy) -> Self {
-        Self { policy, errors: Vec::new(), warnings: Vec::new() }
+        Self { policy, errors: Vec::new(), warnings: Vec::new(), expanded: Expanded::default() }
     }
 
-    pub fn error(&mut self, path: &str, at: Position, message: impl Into<String>) {
-        self.errors.push(Finding { path: path.to_owned(), line: at.line, column: at.column, message: message.into() });
+    /// A made message about a place with a variable could hold its value, in whatever form: it is not shown there. Use
+    /// [`Walk::error_of`] to say more.
+    pub fn error(&mut self, path: &str, at: Position, message: impl Into<Message>) {
+        let text = self.safe(at, message.into());
+        self.put(path, at, text);
     }
 
-    pub fn warn(&mut self, path: &str, at: Position, message: impl Into<String>) {
-        self.warnings.push(Finding {
-            path: path.to_owned(),
-            line: at.line,
-            column: at.column,
-            message: message.into(),
-        });
+    pub fn warn(&mut self, path: &str, at: Position, message: impl Into<Message>) {
+        let message = self.safe(at, message.into());
+        if !self.expanded.is_unresolved(at) {
+            self.warnings.push(Finding { path: path.to_owned(), line: at.line, column: at.column, message });
+        }
+    }
+
+    /// A message that quotes a text of the file, and nothing else of it: where variables were put into it, as it was written.
+    pub fn error_of(&mut self, path: &str, at: Position, text: &str, message: impl FnOnce(&str) -> String) {
+        let message = message(self.expanded.written(at).unwrap_or(text));
+        self.put(path, at, message);
+    }
+
+    /// A message that is known to hold no value. A place whose variable has none was told already.
+    pub fn put(&mut self, path: &str, at: Position, message: String) {
+        if !self.expanded.is_unresolved(at) {
+            self.errors.push(Finding { path: path.to_owned(), line: at.line, column: at.column, message });
+        }
+    }
+
+    fn safe(&self, at: Position, message: Message) -> String {
+        match (message, self.expanded.written(at)) {
+            (Message::Fixed(text), _) => text.to_owned(),
+            (Message::Made(text), None) => text,
+            (Message::Made(_), Some(written)) => {
+                format!("not accepted with the values of the variables in {written:?}")
+            }
+        }
     }
 
     pub fn expected(&mut self, path: &str, node: &Node, what: &str) {
-        self.error(path, node.at, format!("expected {what}, found {}", node.kind()));
+        self.put(path, node.at, format!("expected {what}, found {}", node.kind()));
     }
 
     /// Whether `node` is a mapping; complains when it is something else.
@@ -75,7 +119,7 @@ impl<'a> Walk<'a> {
                         self.policy.level.name(),
                         crate::POLICY_LABEL
                     );
-                    self.error(&here, entry.key_at, message);
+                    self.put(&here, entry.key_at, message);
                 }
                 Fate::Privileged(false) => self.warn(&here, entry.key_at, "Swarm ignores it"),
                 Fate::Privileged(true) => {
@@ -94,7 +138,7 @@ impl<'a> Walk<'a> {
             Some((d, close)) if d <= 2 && d < name.chars().count() => format!("unknown key; did you mean {close:?}?"),
             _ => "unknown key".to_owned(),
         };
-        self.error(path, at, message);
+        self.put(path, at, message);
     }
 
     /// One value in its shape. `None` when there is nothing to render: null, an open text, or an error (then recorded).
@@ -182,7 +226,7 @@ impl<'a> Walk<'a> {
         };
         let value = parse(&text);
         if value.is_none() {
-            self.error(path, node.at, format!("expected {what}, found {text:?}"));
+            self.error_of(path, node.at, &text, |shown| format!("expected {what}, found {shown:?}"));
         }
         value
     }

@@ -113,6 +113,12 @@ pub struct Policy {
     /// Registries images may come from; empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<String>,
+    /// Volume drivers that may be used beside local.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volume_drivers: Vec<String>,
+    /// Logging drivers that may be used beside json-file, local, journald and none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logging_drivers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

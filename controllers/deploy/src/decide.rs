@@ -2,7 +2,7 @@
 
 use crate::observed::Observed;
 use crate::plan::{Action, Plan};
-use otternauts_compose::{InlineKind, Rendered};
+use otternauts_compose::{InlineKind, Level, Rendered};
 
 /// What brings the Swarm from `observed` to `rendered`. Services whose hash is the same are left alone.
 pub fn plan(rendered: &Rendered, observed: &Observed) -> Plan {
@@ -41,15 +41,20 @@ pub fn garbage(rendered: &Rendered, observed: &Observed) -> Plan {
     Plan(unused.map(|f| Action::RemoveFile { secret: f.secret, id: f.id.clone(), name: f.name.clone() }).collect())
 }
 
-/// What the stack declares external but cannot have: it is not there, or it belongs to another namespace of ours. Volumes
-/// are not looked at: they live on single nodes.
-pub fn unusable(rendered: &Rendered, observed: &Observed) -> Vec<String> {
+/// What the stack declares external but cannot have: it is not there, or it belongs to another stack of ours, which only a
+/// privileged namespace may reach. Volumes are not looked at: they live on single nodes, and the names we give them are
+/// refused by the compose policy.
+pub fn unusable(rendered: &Rendered, observed: &Observed, level: Level) -> Vec<String> {
     let wanted = rendered.external.iter().filter(|(section, _)| *section != "volumes");
     wanted
         .filter_map(|(section, name)| match observed.existing.get(&(*section, name.clone())) {
             None => Some(format!("{section}: external {name:?} does not exist on the swarm")),
-            Some(Some(owner)) if *owner != rendered.namespace => {
+            Some(_) if level == Level::Privileged => None,
+            Some(Some(owner)) if owner.namespace != rendered.namespace => {
                 Some(format!("{section}: external {name:?} belongs to another namespace"))
+            }
+            Some(Some(owner)) if owner.stack != rendered.stack => {
+                Some(format!("{section}: external {name:?} belongs to stack {:?}", owner.stack))
             }
             Some(_) => None,
         })

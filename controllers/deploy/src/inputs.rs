@@ -35,6 +35,8 @@ pub struct Checked {
     pub rendered: Rendered,
     pub domains: Vec<String>,
     pub warnings: Vec<Finding>,
+    /// What the namespace may do.
+    pub level: Level,
 }
 
 fn configuration(details: impl std::fmt::Display) -> Problem {
@@ -81,7 +83,7 @@ pub fn check(compose: &str, values: &Values, policy: &Policy, who: &Identity) ->
     let mut domains: Vec<String> = domains.collect();
     domains.sort();
     domains.dedup();
-    Ok(Checked { rendered, domains, warnings })
+    Ok(Checked { rendered, domains, warnings, level: policy.level })
 }
 
 async fn compose_text(client: &Client, namespace: &str, stack: &Stack) -> Result<std::result::Result<String, Problem>> {
@@ -151,8 +153,14 @@ pub async fn policy(client: &Client, namespace: &str, cluster: &str) -> Result<s
     match api.get(cluster).await {
         Ok(cluster) => {
             let more = cluster.spec.policy.unwrap_or_default();
-            let (host_ports, bind_mounts, registries) = (more.host_ports, more.bind_mounts, more.registries);
-            Ok(Ok(Policy { level, host_ports, bind_mounts, registries }))
+            Ok(Ok(Policy {
+                level,
+                host_ports: more.host_ports,
+                bind_mounts: more.bind_mounts,
+                registries: more.registries,
+                volume_drivers: more.volume_drivers,
+                logging_drivers: more.logging_drivers,
+            }))
         }
         Err(e) if is_missing(&e) => Ok(Err(configuration(format!("Cluster {cluster:?} does not exist")))),
         Err(e) => Err(Error::api("read the Cluster")(e)),

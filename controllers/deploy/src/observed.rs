@@ -9,8 +9,16 @@ pub struct Observed {
     /// Configs and secrets of the stack, by name.
     pub files: Vec<ObservedFile>,
     pub networks: Vec<ObservedNetwork>,
-    /// Everything that exists under `networks`, `configs` and `secrets`, with the namespace of ours that made it, if one did.
-    pub existing: BTreeMap<(&'static str, String), Option<String>>,
+    /// Everything that exists under `networks`, `configs` and `secrets`, with the stack of ours that made it, if one did.
+    pub existing: BTreeMap<(&'static str, String), Option<Owner>>,
+}
+
+/// The stack whose labels something carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub namespace: String,
+    /// Empty on what was made before it was noted.
+    pub stack: String,
 }
 
 impl Observed {

@@ -140,7 +140,7 @@ impl Rollout<'_> {
         let plan = decide::plan(&checked.rendered, &observed);
         self.status.phase = DeploymentPhase::Running;
         if !plan.is_empty() {
-            let unusable = decide::unusable(&checked.rendered, &observed);
+            let unusable = decide::unusable(&checked.rendered, &observed, checked.level);
             if !unusable.is_empty() {
                 let sentence = format!("Configuration error: {}", unusable.join("; "));
                 let problem = Problem::new(reason::CONFIGURATION, sentence, "");

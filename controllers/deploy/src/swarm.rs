@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::inputs::{self, Login};
-use crate::observed::{Observed, ObservedFile, ObservedNetwork, ObservedService, ObservedTask, TaskState, Update};
+use crate::observed::{
+    Observed, ObservedFile, ObservedNetwork, ObservedService, ObservedTask, Owner, TaskState, Update,
+};
 use crate::plan::{Action, Plan};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -79,7 +81,10 @@ impl Swarm {
         let configs = self.docker.configs(None).await.map_err(Error::swarm("list configs"))?;
         let secrets = self.docker.secrets(None).await.map_err(Error::swarm("list secrets"))?;
         let ours = |labels: &BTreeMap<String, String>| labels.get(STACK_NAMESPACE).is_some_and(|v| v == stack.as_str());
-        let owner = |labels: &BTreeMap<String, String>| labels.get(label::NAMESPACE).cloned();
+        let owner = |labels: &BTreeMap<String, String>| {
+            let namespace = labels.get(label::NAMESPACE)?.clone();
+            Some(Owner { namespace, stack: labels.get(label::STACK).cloned().unwrap_or_default() })
+        };
         let mut existing = BTreeMap::new();
         for network in networks {
             if ours(&network.labels) {
@@ -129,7 +134,11 @@ impl Swarm {
         let Some(inline) = rendered.inline.iter().find(wanted) else {
             return Err(Error::Broken(format!("the plan names {name:?}, which is not rendered")));
         };
-        let labels = [(STACK_NAMESPACE, &rendered.stack_name), (label::NAMESPACE, &rendered.namespace)];
+        let labels = [
+            (STACK_NAMESPACE, &rendered.stack_name),
+            (label::NAMESPACE, &rendered.namespace),
+            (label::STACK, &rendered.stack),
+        ];
         let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v.clone())).collect();
         let made = match secret {
             true => self.docker.secret_create(name, &labels, &inline.data).await,

@@ -31,6 +31,7 @@ pub async fn remove(ctx: &Context, server: &Server) -> Result<Action, Error> {
     let pass = match (&cluster, swarm) {
         // It never came as far as a swarm: it goes at once, reachable or not.
         _ if node_id.is_none() && !has_docker(server) => Pass::Gone,
+        (Some(cluster), None) if may_have_begun(cluster, server) && !forced => unrecorded(ctx, server).await,
         (Some(cluster), Some(swarm)) => {
             let departure = Departure { ctx, server, cluster, swarm: &swarm, node_id: node_id.as_deref() };
             if forced { departure.force().await } else { departure.pass().await? }
@@ -44,6 +45,40 @@ pub async fn remove(ctx: &Context, server: &Server) -> Result<Action, Error> {
             write(ctx, &mut written, &waiting(server, why)).await?;
             Ok(Action::requeue(Duration::from_secs(3)))
         }
+    }
+}
+
+/// The claim is written before the swarm is made, and the swarm is recorded after: in between, only the server knows of it.
+fn may_have_begun(cluster: &Cluster, server: &Server) -> bool {
+    let status = cluster.status.as_ref();
+    let claimed = status.and_then(|s| s.init_server.as_deref()) == Some(&server.name_any());
+    claimed && status.is_none_or(|s| s.swarm_id.is_none())
+}
+
+/// Ends a swarm that this server made and nobody wrote down. A server claims only while it is in no swarm, and nobody joins one
+/// that is not recorded: whatever swarm it is alone in now is ours.
+async fn unrecorded(ctx: &Context, server: &Server) -> Pass {
+    let docker = match ctx.host(server).await {
+        Some(host) => host.docker().await.ok(),
+        None => None,
+    };
+    let Some(docker) = docker else {
+        return Pass::Waiting(format!(
+            "The server cannot be reached to end the swarm it may have begun. If it is gone for good, set the annotation {FORCE_DELETE_ANNOTATION}."
+        ));
+    };
+    match docker.info().await {
+        Ok(info) if info.swarm.state == LocalNodeState::Inactive => return Pass::Gone,
+        Ok(_) => {}
+        Err(_) => return Pass::Waiting("Docker does not answer.".to_owned()),
+    }
+    match docker.nodes().await.map(|nodes| nodes.len().saturating_sub(1)) {
+        Ok(0) => left(docker.swarm_leave(true).await),
+        // Not what we made.
+        Ok(_) => Pass::Gone,
+        Err(e) => Pass::Waiting(format!(
+            "The swarm cannot decide: {e}. To give it up, set the annotation {FORCE_DELETE_ANNOTATION}."
+        )),
     }
 }
 
@@ -239,5 +274,27 @@ fn left(result: otternauts_fleet::Result<()>) -> Pass {
         // Not part of a swarm (any more).
         Err(otternauts_fleet::Error::Docker { status: 503, .. }) => Pass::Gone,
         Err(e) => Pass::Waiting(format!("The server does not leave the swarm: {e}.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use otternauts_types::{ClusterSpec, ClusterStatus, ServerSpec};
+
+    #[test]
+    fn a_swarm_that_was_begun_and_not_recorded_is_looked_for_ot_25() {
+        let server = Server::new("h1", ServerSpec::default());
+        let with = |init: Option<&str>, swarm: Option<&str>| {
+            let mut cluster = Cluster::new("default", ClusterSpec::default());
+            let (init_server, swarm_id) = (init.map(str::to_owned), swarm.map(str::to_owned));
+            cluster.status = Some(ClusterStatus { init_server, swarm_id, ..ClusterStatus::default() });
+            may_have_begun(&cluster, &server)
+        };
+        assert!(with(Some("h1"), None));
+        assert!(!with(Some("h2"), None), "another server's claim");
+        assert!(!with(None, None), "nobody claimed");
+        assert!(!with(Some("h1"), Some("s")), "recorded: it leaves as a member");
+        assert!(!may_have_begun(&Cluster::new("default", ClusterSpec::default()), &server));
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct ClusterPolicy {
     pub host_ports: Vec<u16>,
     pub bind_mounts: Vec<String>,
     pub registries: Vec<String>,
+    pub volume_drivers: Vec<String>,
+    pub logging_drivers: Vec<String>,
 }
 
 /// Resource, namespace, name.
@@ -147,5 +149,7 @@ fn cluster_policy(object: &Object) -> ClusterPolicy {
         host_ports: items("hostPorts").filter_map(port).collect(),
         bind_mounts: texts("bindMounts"),
         registries: texts("registries"),
+        volume_drivers: texts("volumeDrivers"),
+        logging_drivers: texts("loggingDrivers"),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::observed::{ObservedFile, ObservedService};
+use crate::observed::{ObservedFile, ObservedService, Owner};
 use otternauts_compose::{Identity, Policy, Values, compile, render};
 
 fn rendered(text: &str) -> Rendered {
@@ -74,12 +74,19 @@ fn content_of_earlier_revisions_goes_after_the_rollout() {
 #[test]
 fn what_is_external_must_exist_and_be_nobody_elses() {
     let r = rendered("services: {a: {image: one, networks: [n]}}\nnetworks: {n: {external: true, name: shared}}\n");
-    assert_eq!(unusable(&r, &Observed::default()), ["networks: external \"shared\" does not exist on the swarm"]);
-    let with = |owner: Option<&str>| {
-        let existing = [(("networks", "shared".to_owned()), owner.map(str::to_owned))].into();
-        unusable(&r, &Observed { existing, ..Observed::default() })
+    let baseline = Level::Baseline;
+    assert_eq!(
+        unusable(&r, &Observed::default(), baseline),
+        ["networks: external \"shared\" does not exist on the swarm"]
+    );
+    let with = |owner: Option<(&str, &str)>, level: Level| {
+        let owner = owner.map(|(namespace, stack)| Owner { namespace: namespace.into(), stack: stack.into() });
+        let existing = [(("networks", "shared".to_owned()), owner)].into();
+        unusable(&r, &Observed { existing, ..Observed::default() }, level)
     };
-    assert_eq!(with(None), [""; 0]);
-    assert_eq!(with(Some("n")), [""; 0]);
-    assert_eq!(with(Some("other")), ["networks: external \"shared\" belongs to another namespace"]);
+    assert_eq!(with(None, baseline), [""; 0]);
+    assert_eq!(with(Some(("n", "s")), baseline), [""; 0]);
+    assert_eq!(with(Some(("other", "s")), baseline), ["networks: external \"shared\" belongs to another namespace"]);
+    assert_eq!(with(Some(("n", "db")), baseline), ["networks: external \"shared\" belongs to stack \"db\""]);
+    assert_eq!(with(Some(("other", "s")), Level::Privileged), [""; 0]);
 }

@@ -71,6 +71,8 @@ fn policy(stack: &Object, level: Level, ctx: &Admission<'_>) -> Policy {
         policy.host_ports = cluster.host_ports;
         policy.bind_mounts = cluster.bind_mounts;
         policy.registries = cluster.registries;
+        policy.volume_drivers = cluster.volume_drivers;
+        policy.logging_drivers = cluster.logging_drivers;
     }
     policy
 }

@@ -115,3 +115,22 @@ async fn absurd_versions_are_refused_section_9() {
         assert!(status.code == 422 && status.message.contains(&format!("spec.{field}: Invalid value: ")), "{status}");
     }
 }
+
+#[tokio::test]
+async fn a_stack_cannot_reach_for_what_another_stack_made_unless_the_cluster_or_namespace_lets_it_section_10() {
+    let world = world().await;
+    let reach = "services: {a: {image: b}}\nvolumes: {d: {external: true, name: shop-0badcafe_db}}\n";
+    let status = world.create("stacks@default", stack("thief", reach)).await.expect_err("not its own");
+    assert!(
+        status.code == 422
+            && status.message.contains("line 2, column ")
+            && status.message.contains("another stack made"),
+        "{status}"
+    );
+    let plugin = "services: {a: {image: b, logging: {driver: gelf}}}\nvolumes: {d: {driver: nas}}\n";
+    let status = world.create("stacks@default", stack("plugin", plugin)).await.expect_err("not listed");
+    assert!(status.message.contains("logging driver") && status.message.contains("volume driver"), "{status}");
+    let policy = json!({"spec": {"policy": {"volumeDrivers": ["nas"], "loggingDrivers": ["gelf"]}}});
+    world.merge("clusters default", policy).await.expect("listed");
+    world.create("stacks@default", stack("plugin", plugin)).await.expect("what the cluster lists");
+}

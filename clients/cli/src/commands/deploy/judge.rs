@@ -81,5 +81,6 @@ async fn policy(session: &Session, cluster: &str) -> anyhow::Result<Policy> {
     let level = Level::from_label(label).unwrap_or(Level::Privileged);
     let more = cluster.spec.policy.unwrap_or_default();
     let (host_ports, bind_mounts, registries) = (more.host_ports, more.bind_mounts, more.registries);
-    Ok(Policy { level, host_ports, bind_mounts, registries })
+    let (volume_drivers, logging_drivers) = (more.volume_drivers, more.logging_drivers);
+    Ok(Policy { level, host_ports, bind_mounts, registries, volume_drivers, logging_drivers })
 }
