@@ -2,6 +2,7 @@
 
 mod access;
 mod durability;
+mod guards;
 mod house;
 mod kubectl;
 mod refusals;

@@ -129,8 +129,7 @@ async fn write_values(client: &Client, stack: &Stack, deployment: &str, values: 
     match api.create(&PostParams::default(), &object).await {
         Err(e) if is_conflict(&e) => {
             let old = secret(client, &stack.namespace().unwrap_or_default(), &name).await?.unwrap_or_default();
-            let ours = old.owner_references().iter().any(|o| Some(&o.uid) == stack.metadata.uid.as_ref());
-            if !ours || !is_snapshot(&old) {
+            if !is_left_by(&old, stack) {
                 return Err(Error::Broken(format!("Secret {name:?} is in the way and not of this stack: rename it")));
             }
             api.delete(&name, &exactly(&old)).await.map_err(Error::api("replace the values of a snapshot"))?;
@@ -241,8 +240,7 @@ pub async fn delete(client: &Client, deployment: &Deployment) -> Result<()> {
         let values = secret(client, &namespace, &at.name).await?;
         let name = deployment.name_any();
         // A person may have written any name there: only what was made for this Deployment goes with it.
-        let made_for = |s: &SecretObject| is_snapshot(s) && s.labels().get(label::DEPLOYMENT) == Some(&name);
-        if let Some(values) = values.filter(made_for) {
+        if let Some(values) = values.filter(|secret| is_made_for(secret, &name)) {
             let api: Api<SecretObject> = Api::namespaced(client.clone(), &namespace);
             gone(api.delete(&at.name, &exactly(&values)).await.map(drop))?;
         }
@@ -253,6 +251,16 @@ pub async fn delete(client: &Client, deployment: &Deployment) -> Result<()> {
 
 fn is_snapshot(secret: &SecretObject) -> bool {
     secret.type_.as_deref() == Some(SNAPSHOT_TYPE)
+}
+
+/// What an earlier try for the same stack (not one of the same name) left behind.
+fn is_left_by(secret: &SecretObject, stack: &Stack) -> bool {
+    let owned = |uid: &String| secret.owner_references().iter().any(|o| o.uid == *uid);
+    is_snapshot(secret) && stack.metadata.uid.as_ref().is_some_and(owned)
+}
+
+fn is_made_for(secret: &SecretObject, deployment: &str) -> bool {
+    is_snapshot(secret) && secret.labels().get(label::DEPLOYMENT).is_some_and(|name| name == deployment)
 }
 
 /// Deletes what was looked at and nothing that took its name since.

@@ -51,7 +51,9 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
     let old = stack.status.clone().unwrap_or_default();
     let (facts, recheck) = match wish(ctx, stack, &old).await {
         Ok(outcome) => outcome,
-        Err(error) if is_unreachable(&error) => (unreachable(stack, &old, &error), Some(UNREACHABLE)),
+        Err(error) if is_unreachable(&error) => (stalled(stack, &old, reason::MANAGERS, &error), Some(UNREACHABLE)),
+        // Somebody's object is in the way: who looks at the Stack must see it.
+        Err(error @ Error::Broken(_)) => (stalled(stack, &old, reason::CONFIGURATION, &error), Some(UNREACHABLE)),
         Err(error) => return Err(error),
     };
     let new = status::stack(&old, facts, stack.metadata.generation, &ctx.now());
@@ -202,8 +204,8 @@ fn nothing_yet(refused: Option<Problem>) -> Facts {
 }
 
 /// Nothing could be learned: what was known stays, but for the reason. A wish that no manager has heard yet is not "running".
-fn unreachable(stack: &Stack, old: &StackStatus, error: &Error) -> Facts {
-    let facet = Facet::new(false, reason::MANAGERS, error.chain());
+fn stalled(stack: &Stack, old: &StackStatus, reason: &'static str, error: &Error) -> Facts {
+    let facet = Facet::new(false, reason, error.chain());
     let heard = old.observed_generation == stack.metadata.generation;
     let phase = if heard { old.phase } else { StackPhase::Deploying };
     Facts { last_error: Some(error.chain()), drift: old.drift.clone(), ..plain(phase, facet) }

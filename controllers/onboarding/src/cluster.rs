@@ -1,6 +1,8 @@
 //! The Cluster's status: how many nodes and managers, and whether they can decide (OT-26, OT-F17).
 
-use crate::context::{Context, cluster_name};
+pub mod removal;
+
+use crate::context::{Context, cluster_name, is_going};
 use crate::text::reason;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
@@ -21,6 +23,10 @@ pub enum Seen {
 }
 
 pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Action, crate::reconcile::Error> {
+    if is_going(&cluster.metadata) {
+        return removal::remove(&ctx, &cluster).await;
+    }
+    removal::guard(&ctx, &cluster).await?;
     let name = cluster.name_any();
     let before = cluster.status.clone().unwrap_or_default();
     let seen = match &before.swarm_id {

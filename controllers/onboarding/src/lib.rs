@@ -22,7 +22,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use otternauts_fleet::Fleet;
-use otternauts_types::{Cluster, Server};
+use otternauts_types::{Cluster, Server, Stack};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -69,9 +69,18 @@ pub async fn run(
                 tracing::debug!(error = %e, "the queue of Servers");
             }
         });
-    let counting = Controller::new(clusters, watcher::Config::default())
+    let stacks: Api<Stack> = Api::all(ctx.client.clone());
+    let counting = Controller::new(clusters, watcher::Config::default());
+    let going = counting.store();
+    let waited_for = move |stack: Stack| {
+        // Stacks change often; only a Cluster on its way out wants to know.
+        let cluster = ObjectRef::<Cluster>::new(cluster::removal::of_stack(&stack));
+        going.get(&cluster).filter(|c| context::is_going(&c.metadata)).map(|_| cluster)
+    };
+    let counting = counting
         .with_config(config())
         .watches(servers, watcher::Config::default(), |server| [cluster::of(&server)])
+        .watches(stacks, watcher::Config::default(), waited_for)
         .graceful_shutdown_on(shutdown.clone())
         .run(cluster::reconcile, cluster::on_error, ctx)
         .for_each(|result| async {

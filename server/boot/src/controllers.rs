@@ -14,7 +14,9 @@ use tokio_util::task::TaskTracker;
 
 /// How long a controller may take to end its step once we stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// A controller that fails is started again, after a while that doubles up to this.
+/// A controller that fails is started again, after a while that doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that pause becomes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Run the controllers apart from the API server, with a kubeconfig
@@ -56,7 +58,9 @@ fn start(
 ) -> Running {
     let tasks = TaskTracker::new();
     for controller in &which.0 {
-        tasks.spawn(keep_running(*controller, client(*controller), fleet.clone(), stop.clone()));
+        let (controller, client, fleet, stopped) = (*controller, client(*controller), fleet.clone(), stop.clone());
+        let again = move || run(controller, client.clone(), fleet.clone(), stopped.clone());
+        tasks.spawn(keep_running(controller.name(), FIRST_PAUSE, again, stop.clone()));
     }
     tasks.close();
     Running(tasks)
@@ -74,14 +78,16 @@ impl Running {
     }
 }
 
-async fn keep_running(controller: Controller, client: kube::Client, fleet: Fleet, stop: CancellationToken) {
-    let name = controller.name();
-    let mut pause = Duration::from_secs(1);
+/// Runs it again and again until `stop`; a failure and a panic are told, and waited out.
+async fn keep_running<F>(name: &'static str, first_pause: Duration, run: impl Fn() -> F, stop: CancellationToken)
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let mut pause = first_pause;
     while !stop.is_cancelled() {
         tracing::info!(controller = name, "a controller starts");
         // A task of its own: a panic inside ends the task, not this loop.
-        let task = tokio::spawn(run(controller, client.clone(), fleet.clone(), stop.clone()));
-        let ended = task.await.unwrap_or_else(|panic| Err(anyhow::Error::new(panic)));
+        let ended = tokio::spawn(run()).await.unwrap_or_else(|panic| Err(anyhow::Error::new(panic)));
         if stop.is_cancelled() {
             break;
         }
@@ -92,8 +98,12 @@ async fn keep_running(controller: Controller, client: kube::Client, fleet: Fleet
             }
         }
         stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = longer(pause);
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
 }
 
 async fn run(
@@ -134,4 +144,42 @@ async fn kube_config(args: &ControllersArgs) -> anyhow::Result<kube::Config> {
     };
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn a_controller_that_panics_fails_or_ends_is_started_again_until_all_stops() {
+        let stop = CancellationToken::new();
+        let starts = std::sync::Arc::new(AtomicUsize::new(0));
+        let run = {
+            let (starts, stop) = (std::sync::Arc::clone(&starts), stop.clone());
+            move || {
+                let (starts, stop) = (std::sync::Arc::clone(&starts), stop.clone());
+                async move {
+                    match starts.fetch_add(1, Ordering::SeqCst) {
+                        0 => panic!("a controller panics"),
+                        1 => anyhow::bail!("a controller fails"),
+                        2 => Ok(()),
+                        _ => {
+                            stop.cancel();
+                            Ok(())
+                        }
+                    }
+                }
+            }
+        };
+        keep_running("test", Duration::ZERO, run, stop).await;
+        assert_eq!(starts.load(Ordering::SeqCst), 4);
+    }
+
+    #[test]
+    fn the_pause_between_starts_grows_and_stays_bounded() {
+        let pauses = std::iter::successors(Some(FIRST_PAUSE), |pause| Some(longer(*pause)));
+        let seconds: Vec<u64> = pauses.take(8).map(|pause| pause.as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30, 30]);
+    }
 }

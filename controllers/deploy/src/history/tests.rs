@@ -86,3 +86,26 @@ fn what_a_person_wrote_and_nobody_filled_does_not_count_but_keeps_its_name() {
     let history = History(vec![deployment(3, "a", Succeeded, Trigger::Automatic), wish]);
     assert_eq!((history.newest_version(&stack), history.next_version(&stack)), (3, 5));
 }
+
+#[test]
+fn only_snapshots_of_our_own_making_are_overwritten_or_deleted_r24() {
+    let secret = |kind: &str, deployment: &str, owner: Option<&str>| SecretObject {
+        type_: Some(kind.into()),
+        metadata: ObjectMeta {
+            labels: Some([(label::DEPLOYMENT.to_owned(), deployment.to_owned())].into()),
+            owner_references: owner.map(|uid| vec![OwnerReference { uid: uid.into(), ..OwnerReference::default() }]),
+            ..ObjectMeta::default()
+        },
+        ..SecretObject::default()
+    };
+    assert!(is_made_for(&secret(SNAPSHOT_TYPE, "shop-1", None), "shop-1"));
+    assert!(!is_made_for(&secret(SNAPSHOT_TYPE, "shop-2", None), "shop-1"), "another Deployment's");
+    assert!(!is_made_for(&secret("Opaque", "shop-1", None), "shop-1"), "a person's, labelled like ours");
+    assert!(!is_made_for(&SecretObject::default(), ""), "without type and label");
+    let mut stack = stack(DeployPolicy::Automatic);
+    assert!(!is_left_by(&secret(SNAPSHOT_TYPE, "shop-1", None), &stack), "no uid on either side is no match");
+    stack.metadata.uid = Some("u1".into());
+    assert!(is_left_by(&secret(SNAPSHOT_TYPE, "shop-1", Some("u1")), &stack));
+    assert!(!is_left_by(&secret(SNAPSHOT_TYPE, "shop-1", Some("u0")), &stack), "of an earlier stack of that name");
+    assert!(!is_left_by(&secret("Opaque", "shop-1", Some("u1")), &stack), "a person's, owned by the stack");
+}

@@ -171,6 +171,8 @@ fn onboarding_rules() -> Vec<Value> {
     let mut rules = common_rules();
     let own = ["servers", "clusters", "servers/status", "clusters/status", "servers/finalizers", "clusters/finalizers"];
     rules.push(rule(&[otternauts_types::GROUP], &own, &["get", "list", "watch", "create", "update", "patch"]));
+    // A Cluster waits for the Stacks that refer to it.
+    rules.push(rule(&[otternauts_types::GROUP], &["stacks"], &READ));
     rules.push(rule(
         &[""],
         &["secrets", "configmaps"],
