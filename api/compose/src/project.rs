@@ -135,7 +135,8 @@ fn is_name(name: &str) -> bool {
 
 /// `external: true`, with `name:` or the old `external: {name: …}`; the outer `None` is "not external".
 fn external(walk: &mut Walk<'_>, node: &Node, key: &str, path: &str) -> Option<String> {
-    let named = node.get("name").and_then(Node::text);
+    // A name that waits for a variable is judged when it is known.
+    let named = node.get("name").and_then(|name| if name.is_open() { Some(String::new()) } else { name.text() });
     let external = node.get("external")?;
     match &external.value {
         Value::Bool(false) | Value::Null => None,

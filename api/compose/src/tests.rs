@@ -354,6 +354,8 @@ fn what_another_stack_made_cannot_be_external() {
             assert_eq!(baseline(&text), [""; 0], "{free}");
         }
     }
+    let waits = service("") + "networks:\n  host: {external: true, name: '${N}'}\n";
+    assert_eq!(baseline(&waits), [""; 0]);
     let by_key = service("") + "volumes:\n  shop-0badcafe_data: {external: true}\n";
     assert_eq!(baseline(&by_key).len(), 1);
     let mut values = Values::default();

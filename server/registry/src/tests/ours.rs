@@ -52,7 +52,7 @@ async fn what_was_deployed_cannot_be_edited_section_9() {
     let made = |name: &str, spec: Value| json!({"apiVersion": "otternauts.dev/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
     world.create("deployments@default", made("d", json!({"stackRef": {"name": "shop"}}))).await.expect("created");
     let refused = |status: Status, fields: &[&str]| {
-        assert_eq!((status.code, &*status.reason), (422, "Invalid"), "{status}");
+        assert_eq!((status.code, status.reason), (422, "Invalid"), "{status}");
         assert!(status.message.starts_with("Deployment.otternauts.dev \"d\" is invalid: "), "{status}");
         let details = status.details.as_ref().expect("details");
         let named: Vec<&str> = details.causes.iter().map(|c| c.field.as_str()).collect();

@@ -177,7 +177,7 @@ async fn a_patch_that_makes_a_built_in_object_unreadable_is_a_bad_patch_row_f5()
         (PatchType::Merge, json!({"kind": "X"}), "no kind \"X\" is registered for version \"v1\""),
     ] {
         let status = world.patch("configmaps@default c", kind, patch.clone()).await.expect_err("no ConfigMap");
-        assert_eq!((status.code, &*status.reason), (422, "Invalid"), "{patch}: {status}");
+        assert_eq!((status.code, status.reason), (422, "Invalid"), "{patch}: {status}");
         let start = " \"\" is invalid: patch: Invalid value: \"{\\\"apiVersion\\\":\\\"v1\\\",";
         assert!(status.message.starts_with(start) && status.message.contains(why), "{patch}: {status}");
     }
