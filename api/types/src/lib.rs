@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod condition;
 pub mod deployment;
 pub mod heal_rule;
+pub mod notifier;
 pub mod reference;
 pub mod registry_credential;
 pub mod server;
@@ -16,6 +17,7 @@ pub use cluster::{Cluster, ClusterSpec, ClusterStatus};
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use deployment::{Deployment, DeploymentSpec, DeploymentStatus};
 pub use heal_rule::{HealRule, HealRuleSpec, HealRuleStatus};
+pub use notifier::{Notifier, NotifierSpec, NotifierStatus};
 pub use reference::{ConfigMapKeyRef, LocalRef, SecretKeyRef};
 pub use registry_credential::{RegistryCredential, RegistryCredentialSpec, RegistryCredentialStatus};
 pub use server::{Server, ServerSpec, ServerStatus};
@@ -34,12 +36,23 @@ pub const SYSTEM_NAMESPACE: &str = "otternauts-system";
 pub const CLEANUP_FINALIZER: &str = "otternauts.dev/cleanup";
 /// Set to any value: delete the object although its host cannot be reached any more.
 pub const FORCE_DELETE_ANNOTATION: &str = "otternauts.dev/force-delete";
+/// On a Notifier: its controller sends a test message for each new value and writes `status.test`.
+pub const NOTIFY_TEST_ANNOTATION: &str = "otternauts.dev/notify-test";
 /// Namespace label that picks the compose policy: `privileged`, `baseline` (default) or `restricted`.
 pub const POLICY_LABEL: &str = "otternauts.dev/policy";
 
 /// The CustomResourceDefinitions of all kinds, in the order they are listed to people.
 pub fn crds() -> Vec<Value> {
-    [Cluster::crd(), Server::crd(), Stack::crd(), Deployment::crd(), HealRule::crd(), RegistryCredential::crd()]
+    let kinds = [
+        Cluster::crd(),
+        Server::crd(),
+        Stack::crd(),
+        Deployment::crd(),
+        HealRule::crd(),
+        RegistryCredential::crd(),
+        Notifier::crd(),
+    ];
+    kinds
         .into_iter()
         .map(|crd| {
             let mut crd = serde_json::to_value(crd).expect("a CRD holds strings, numbers and maps with string keys");
@@ -99,7 +112,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_status_subresource_short_name_and_columns() {
         let crds = crds();
-        assert_eq!(crds.len(), 6);
+        assert_eq!(crds.len(), 7);
         for crd in crds {
             let name = crd["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let version = &crd["spec"]["versions"][0];

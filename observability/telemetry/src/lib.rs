@@ -4,6 +4,7 @@ pub mod controllers;
 pub mod exposition;
 pub mod fleet;
 pub mod logs;
+pub mod notifications;
 pub mod process;
 pub mod requests;
 pub mod storage;
@@ -12,6 +13,7 @@ pub use controllers::ControllerMetrics;
 pub use exposition::Format;
 pub use fleet::FleetMetrics;
 pub use logs::{LogFormat, init as init_logs};
+pub use notifications::NotificationMetrics;
 pub use requests::RequestMetrics;
 pub use storage::StorageMetrics;
 
@@ -31,6 +33,7 @@ pub struct Metrics {
     pub storage: StorageMetrics,
     pub controllers: ControllerMetrics,
     pub fleet: FleetMetrics,
+    pub notifications: NotificationMetrics,
 }
 
 impl Metrics {
@@ -41,6 +44,7 @@ impl Metrics {
         let storage = StorageMetrics::register(&mut registry);
         let controllers = ControllerMetrics::register(&mut registry);
         let fleet = FleetMetrics::register(&mut registry);
+        let notifications = NotificationMetrics::register(&mut registry);
         registry.register(
             "otternauts_build",
             "The version that runs",
@@ -54,6 +58,7 @@ impl Metrics {
             storage,
             controllers,
             fleet,
+            notifications,
         })
     }
 

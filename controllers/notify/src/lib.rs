@@ -1,0 +1,64 @@
+//! From what happens to who is told. See README.md.
+
+mod act;
+pub mod address;
+pub mod backoff;
+mod context;
+pub mod decide;
+mod error;
+pub mod formats;
+mod observe;
+pub mod observed;
+pub mod plan;
+mod reconcile;
+pub mod select;
+pub mod settings;
+pub mod signature;
+pub mod standing;
+pub mod status;
+
+pub use error::{DeliveryError, Error, Result};
+
+use context::Context;
+use futures::StreamExt as _;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use observe::Board;
+use otternauts_telemetry::Metrics;
+use otternauts_types::Notifier;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs the controller until `shutdown` resolves. Each Notifier is a key of its own, with no bound on how many are at work: a receiver
+/// that is slow delays nobody else.
+pub async fn run(
+    client: Client,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+) -> Result<()> {
+    let reporter = Reporter { controller: "otternauts-notify".into(), instance: None };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let board = Board::new();
+    let changes = board.follow(&client);
+    let context = Arc::new(Context::new(client.clone(), metrics, board, recorder));
+    let mut results = Controller::new(Api::<Notifier>::all(client), watcher::Config::default())
+        .reconcile_all_on(changes)
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile::reconcile, retry, context)
+        .boxed();
+    while let Some(result) = results.next().await {
+        if let Err(error) = result {
+            tracing::debug!(%error, "reconcile ended with an error");
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube-rs's")]
+fn retry(notifier: Arc<Notifier>, error: &Error, _: Arc<Context>) -> Action {
+    let (name, namespace) = (notifier.name_any(), notifier.namespace().unwrap_or_default());
+    tracing::warn!(notifier = name, namespace, error = error.chain(), "will try again");
+    Action::requeue(Duration::from_secs(5))
+}

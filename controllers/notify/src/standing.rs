@@ -1,0 +1,99 @@
+//! From conditions to whether an object is well.
+
+use crate::observed::{Problem, Standing};
+use otternauts_types::notifier::Severity;
+use otternauts_types::{Condition, ConditionStatus};
+
+/// Conditions that are bad when they are true, the most telling first.
+const BAD_WHEN_TRUE: [&str; 5] = ["OOMKilled", "CrashLooping", "SwarmConflict", "Unhealthy", "Degraded"];
+/// Reasons of `Ready=False` while something is on its way, or waits for a person who knows.
+const ON_THE_WAY: [&str; 7] = [
+    "Deploying",
+    "Stopping",
+    "WaitingForDeployment",
+    "Working",
+    "AwaitingConfirmation",
+    "WaitingForManager",
+    "NoSwarm",
+];
+/// Not running because a person wants it so: whatever was wrong is over.
+const WANTED: &str = "Suspended";
+
+/// One verdict over all conditions, so that one failure with many faces is one problem.
+pub fn of(conditions: &[Condition]) -> Standing {
+    let find = |name: &str| conditions.iter().find(|c| c.r#type == name);
+    let bad = |c: &Condition| {
+        let reason = if c.reason.is_empty() { &c.r#type } else { &c.reason };
+        let problem = Problem { reason: reason.clone(), message: c.message.clone(), severity: Severity::Warning };
+        Standing::Bad(problem)
+    };
+    let ready = find("Ready");
+    if ready.is_some_and(|c| c.reason == WANTED) {
+        return Standing::Well(ready.map(|c| c.message.clone()).unwrap_or_default());
+    }
+    if let Some(c) = BAD_WHEN_TRUE.iter().filter_map(|n| find(n)).find(|c| c.status == ConditionStatus::True) {
+        return bad(c);
+    }
+    match ready {
+        Some(c) if c.status == ConditionStatus::True => Standing::Well(c.message.clone()),
+        Some(c) if c.status == ConditionStatus::False && !ON_THE_WAY.contains(&c.reason.as_str()) => bad(c),
+        _ => Standing::Unsettled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ConditionStatus::{False, True, Unknown};
+
+    fn condition(kind: &str, status: ConditionStatus, reason: &str) -> Condition {
+        Condition {
+            r#type: kind.into(),
+            status,
+            reason: reason.into(),
+            message: format!("about {kind}"),
+            last_transition_time: None,
+            observed_generation: None,
+        }
+    }
+
+    #[test]
+    fn one_failure_with_many_faces_is_one_problem() {
+        let cases: [(&[(&str, ConditionStatus, &str)], &str); 11] = [
+            (&[], "unsettled"),
+            (&[("Ready", True, "Deployed")], "well"),
+            (&[("Ready", Unknown, "Lost")], "unsettled"),
+            (&[("Ready", False, "Deploying")], "unsettled"),
+            (&[("Ready", False, "ImagePullFailed")], "ImagePullFailed"),
+            (
+                &[
+                    ("Ready", False, "Unavailable"),
+                    ("Available", False, "Unavailable"),
+                    ("Degraded", True, "TaskFailed"),
+                ],
+                "TaskFailed",
+            ),
+            (
+                &[
+                    ("Ready", False, "Unavailable"),
+                    ("Degraded", True, "TaskFailed"),
+                    ("OOMKilled", True, "OutOfMemory"),
+                ],
+                "OutOfMemory",
+            ),
+            (&[("Ready", True, "Ready"), ("SwarmConflict", False, "None")], "well"),
+            (&[("Ready", True, "Ready"), ("Unhealthy", True, "")], "Unhealthy"),
+            (&[("Ready", False, "Suspended"), ("Degraded", True, "TaskFailed")], "well"),
+            (&[("SSHReachable", False, "ConnectionFailed")], "unsettled"),
+        ];
+        for (given, expected) in cases {
+            let conditions: Vec<Condition> = given.iter().map(|(k, s, r)| condition(k, *s, r)).collect();
+            let got = match of(&conditions) {
+                Standing::Well(_) => "well".to_owned(),
+                Standing::Unsettled => "unsettled".to_owned(),
+                Standing::Bad(problem) => problem.reason,
+            };
+            assert_eq!(got, expected, "{given:?}");
+        }
+    }
+}
