@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fleet", &["meta", "types", "telemetry"]),
     ("onboarding", &["meta", "types", "fleet", "telemetry"]),
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry"]),
+    ("notify", &["meta", "types", "telemetry"]),
     ("cli", &["meta", "types", "compose"]),
     (
         "boot",
@@ -39,6 +40,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "fleet",
             "onboarding",
             "deploy",
+            "notify",
             "telemetry",
         ],
     ),

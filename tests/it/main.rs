@@ -5,6 +5,7 @@ mod durability;
 mod guards;
 mod house;
 mod kubectl;
+mod notify;
 mod refusals;
 mod secrecy;
 mod stories;

@@ -2,11 +2,13 @@
 
 mod deploy;
 mod inspect;
+mod notify;
 mod server;
 mod value;
 
 pub use deploy::{Deploy, EnvFrom, EnvSourceKind, PolicyLevel, Report, Validate};
 pub use inspect::{Completion, Logs, Object, ObjectKind, Status, Version};
+pub use notify::{NotifyCommand, NotifyTest};
 pub use server::{Confirm, Connection, Remove, Role, ServerAdd, ServerCommand};
 
 use crate::output::Format;
@@ -57,6 +59,9 @@ pub enum Command {
     Status(Status),
     /// Print the log of a stack, merged over its tasks
     Logs(Logs),
+    /// Try out who is told what happens
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Print the version of this program and of the server
     Version(Version),
     /// Print a completion script for a shell

@@ -3,6 +3,7 @@
 mod completion;
 mod deploy;
 mod logs;
+mod notify;
 mod server;
 mod status;
 mod validate;
@@ -21,6 +22,7 @@ pub async fn run(otter: Otter, mut command: clap::Command) -> anyhow::Result<Cod
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => status::run(global, &args).await,
         Command::Logs(args) => logs::run(global, &args).await,
+        Command::Notify(args) => notify::run(global, &args).await,
         Command::Version(args) => version::run(global, &args).await,
         Command::Completion(args) => completion::run(&args, command),
         Command::ExitCodes => output::data(TABLE.as_bytes()).map(|()| Code::Ok),

@@ -209,7 +209,7 @@ fn compose(asker: &Asker<'_>, observed: &Observed, mut pending: Vec<Pending>, no
     let notices: Vec<Notice> = pending.into_iter().map(|p| p.notice).collect();
     Outbox {
         id: id(asker.uid, &notices),
-        time: now.to_string(),
+        time: whole_seconds(now),
         omitted: i64::try_from(left.len()).unwrap_or(i64::MAX),
         events_through: through.map(|r| r.to_string()),
         notices,

@@ -157,7 +157,11 @@ impl State {
                 name: object.name_any(),
                 uid: uid.clone(),
             },
-            standing: standing::of(&conditions),
+            // What is being deleted is on its way, whatever its conditions say.
+            standing: match object.metadata.deletion_timestamp {
+                Some(_) => Standing::Unsettled,
+                None => standing::of(&conditions),
+            },
             since: Timestamp::now(),
         };
         let key = (source, uid);

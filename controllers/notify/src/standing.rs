@@ -7,9 +7,10 @@ use otternauts_types::{Condition, ConditionStatus};
 /// Conditions that are bad when they are true, the most telling first.
 const BAD_WHEN_TRUE: [&str; 5] = ["OOMKilled", "CrashLooping", "SwarmConflict", "Unhealthy", "Degraded"];
 /// Reasons of `Ready=False` while something is on its way, or waits for a person who knows.
-const ON_THE_WAY: [&str; 7] = [
+const ON_THE_WAY: [&str; 8] = [
     "Deploying",
     "Stopping",
+    "Removing",
     "WaitingForDeployment",
     "Working",
     "AwaitingConfirmation",
@@ -59,7 +60,8 @@ mod tests {
 
     #[test]
     fn one_failure_with_many_faces_is_one_problem() {
-        let cases: [(&[(&str, ConditionStatus, &str)], &str); 11] = [
+        type Given = &'static [(&'static str, ConditionStatus, &'static str)];
+        let cases: [(Given, &str); 11] = [
             (&[], "unsettled"),
             (&[("Ready", True, "Deployed")], "well"),
             (&[("Ready", Unknown, "Lost")], "unsettled"),

@@ -122,16 +122,18 @@ pub fn default_data_dir() -> anyhow::Result<PathBuf> {
 pub enum Controller {
     Onboarding,
     Deploy,
+    Notify,
 }
 
 impl Controller {
-    pub const ALL: [Self; 2] = [Self::Onboarding, Self::Deploy];
+    pub const ALL: [Self; 3] = [Self::Onboarding, Self::Deploy, Self::Notify];
 
     /// The name of its ServiceAccount in `otternauts-system`, and in `--controllers`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Onboarding => "onboarding",
             Self::Deploy => "deploy",
+            Self::Notify => "notify",
         }
     }
 }
@@ -200,7 +202,7 @@ mod tests {
         let etcd = ServeArgs { store: Some(StoreKind::Etcd), ..ServeArgs::default() };
         check(etcd, "the etcd store is not in this build");
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
-        check(unknown, "there is no controller \"cooking\": use all, none, or some of onboarding, deploy");
+        check(unknown, "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, notify");
         let missing = ServeArgs { config: Some(PathBuf::from("/does/not/exist")), ..ServeArgs::default() };
         check(missing, "cannot read /does/not/exist");
     }

@@ -8,6 +8,7 @@ use otternauts_fleet::Fleet;
 use otternauts_http::Api;
 use otternauts_telemetry::{LogFormat, Metrics};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -116,6 +117,7 @@ async fn run(
     match controller {
         Controller::Onboarding => otternauts_onboarding::run(client, fleet, shutdown).await?,
         Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
+        Controller::Notify => otternauts_notify::run(client, Arc::clone(fleet.metrics()), shutdown).await?,
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ fn what_the_demo_and_the_stories_type_is_understood() {
         "otter validate f.yml -o rendered --policy restricted",
         "otter version --client -o json",
         "otter completion fish",
+        "otter -n shop notify test ops --timeout 30s",
     ] {
         if let Err(error) = parse(line) {
             panic!("{line}: {error}");

@@ -12,6 +12,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use std::net::SocketAddr;
+use std::pin::pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -72,14 +73,14 @@ where
     let early = |_| DeliveryError::Exchange { host: host.to_owned() };
     let handshake = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(early)?;
-    // Both at once, in this task: when the attempt is given up, so is the connection.
+    let mut answer = pin!(sender.send_request(request));
+    // Both at once, in this task: when the attempt is given up, so is the connection. One that ends may have brought the answer.
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(early)?,
-        ended = connection => {
-            drop(ended);
-            return Err(DeliveryError::Exchange { host: host.to_owned() });
-        }
+        biased;
+        answer = &mut answer => answer,
+        _ended = connection => answer.await,
     };
+    let answer = answer.map_err(early)?;
     let (host, code) = (host.to_owned(), answer.status().as_u16());
     if answer.status().is_success() {
         return Ok(answer.status().to_string());

@@ -13,6 +13,7 @@ pub(super) fn all() -> Vec<Value> {
     found.extend(people());
     found.extend(controller("onboarding", &onboarding_rules()));
     found.extend(controller("deploy", &deploy_rules()));
+    found.extend(controller("notify", &notify_rules()));
     found
 }
 
@@ -94,10 +95,19 @@ fn discovery() -> Vec<Value> {
 
 /// `view`, `edit` and `admin` are for namespaces; Clusters and Servers are for `cluster-admin`.
 fn people() -> Vec<Value> {
-    let ours = ["stacks", "deployments", "healrules"];
-    let ours_read =
-        ["stacks", "stacks/status", "stacks/log", "deployments", "deployments/status", "healrules", "healrules/status"];
-    let with_credentials = ["stacks", "deployments", "healrules", "registrycredentials"];
+    let ours = ["stacks", "deployments", "healrules", "notifiers"];
+    let ours_read = [
+        "stacks",
+        "stacks/status",
+        "stacks/log",
+        "deployments",
+        "deployments/status",
+        "healrules",
+        "healrules/status",
+        "notifiers",
+        "notifiers/status",
+    ];
+    let with_credentials = ["stacks", "deployments", "healrules", "notifiers", "registrycredentials"];
     let everything = [rule(&["*"], &["*"], &["*"]), json!({"nonResourceURLs": ["*"], "verbs": ["*"]})];
     let view = [
         rule(&[""], &["configmaps", "serviceaccounts", "events", "namespaces", "namespaces/status"], &READ),
@@ -197,5 +207,16 @@ fn deploy_rules() -> Vec<Value> {
     let read = ["servers", "servers/status", "clusters", "clusters/status", "healrules", "registrycredentials"];
     rules.push(rule(&[otternauts_types::GROUP], &read, &READ));
     rules.push(rule(&[""], &["secrets", "configmaps"], &verbs));
+    rules
+}
+
+fn notify_rules() -> Vec<Value> {
+    let mut rules = common_rules();
+    let told = ["clusters", "servers", "stacks", "notifiers"];
+    rules.push(rule(&[otternauts_types::GROUP], &told, &READ));
+    rules.push(rule(&[otternauts_types::GROUP], &["notifiers/status"], &["get", "update", "patch"]));
+    rules.push(rule(&["", "events.k8s.io"], &["events"], &READ));
+    // By name, one at a time: never a list of everybody's Secrets.
+    rules.push(rule(&[""], &["secrets"], &["get"]));
     rules
 }

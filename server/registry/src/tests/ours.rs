@@ -11,7 +11,7 @@ fn stack(name: &str, compose: &str) -> Value {
 #[tokio::test]
 async fn our_kinds_are_served_from_the_start_section_3() {
     let world = world().await;
-    for plural in ["clusters", "servers", "stacks", "deployments", "healrules", "registrycredentials"] {
+    for plural in ["clusters", "servers", "stacks", "deployments", "healrules", "registrycredentials", "notifiers"] {
         let definitions = world.registry.definitions();
         let definition = definitions.find("otternauts.dev", "v1", plural).unwrap_or_else(|| panic!("{plural}"));
         assert!(!definition.is_builtin() && definition.storage_version().has_status, "{plural}");
