@@ -57,7 +57,7 @@ pub struct NotifierSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65_536))]
     pub ca_bundle: Option<String>,
-    /// True: nothing is sent, and what happens meanwhile is not told later.
+    /// True: nothing is sent. Of what happens meanwhile only what is still not well is told later.
     #[serde(default)]
     pub suspend: bool,
 }

@@ -41,7 +41,8 @@ pub async fn run(
     let reporter = Reporter { controller: "otternauts-notify".into(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
     let board = Board::new();
-    let changes = board.follow(&client);
+    // What comes together is looked at together.
+    let changes = board.follow(&client).ready_chunks(1024).map(|_| ());
     let context = Arc::new(Context::new(client.clone(), metrics, board, recorder));
     let mut results = Controller::new(Api::<Notifier>::all(client), watcher::Config::default())
         .reconcile_all_on(changes)

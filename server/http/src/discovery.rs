@@ -11,6 +11,7 @@ use bytes::Bytes;
 use facts::Group;
 use http::header;
 use otternauts_registry::Definitions;
+use serde_json::json;
 use sha2::{Digest as _, Sha512};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,6 +101,25 @@ impl Discovery {
             Root::Groups => legacy::group_list(&self.documents(&call.definitions).groups),
         };
         encode(&value).into()
+    }
+
+    /// `/`: where to look further, for people and for tools that feel their way.
+    pub fn index(&self, call: &Call) -> Bytes {
+        let mut paths: Vec<String> =
+            ["/api", "/apis", "/metrics", "/openapi/v3", "/version"].map(str::to_owned).to_vec();
+        for kind in ["healthz", "livez", "readyz"] {
+            let checks = call.parts.health.iter().filter(|c| c.live || kind == "readyz");
+            paths.extend([format!("/{kind}"), format!("/{kind}/ping")]);
+            paths.extend(checks.map(|check| format!("/{kind}/{}", check.name)));
+        }
+        for group in &self.documents(&call.definitions).groups {
+            let root = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
+            paths.extend(group.versions.iter().map(|version| format!("{root}/{}", version.name)));
+            paths.push(root);
+        }
+        paths.sort();
+        paths.dedup();
+        encode(&json!({ "paths": paths })).into()
     }
 
     /// `/apis/{group}` (row D3).

@@ -17,6 +17,10 @@ pub fn run(call: &Call) -> Result<Answer, Status> {
         return Ok(not_a_get(&parts));
     }
     match parts.as_slice() {
+        [""] => {
+            let accepted = call.accept(Offer::PLAIN, true)?;
+            Answer::negotiated(200, accepted, call.parts.discovery.index(call))
+        }
         ["version"] => Ok(call.parts.version.answer()),
         ["metrics"] => Ok(metrics(call)),
         ["api"] => discovery(call, discovery::Root::Core),

@@ -134,3 +134,25 @@ async fn a_stack_cannot_reach_for_what_another_stack_made_unless_the_cluster_or_
     world.merge("clusters default", policy).await.expect("listed");
     world.create("stacks@default", stack("plugin", plugin)).await.expect("what the cluster lists");
 }
+
+#[tokio::test]
+async fn a_notifier_has_exactly_one_channel() {
+    let world = world().await;
+    let by_secret = json!({"secretRef": {"name": "chat"}});
+    for (name, channel, accepted) in [
+        ("one", json!({"slack": by_secret}), true),
+        ("two", json!({"slack": by_secret, "discord": by_secret}), false),
+        ("none", json!({}), false),
+        ("unsigned", json!({"webhook": {"url": "https://example.com/"}}), false),
+        ("nobody", json!({"email": {"host": "mail.example", "from": "a@example.com", "to": []}}), false),
+    ] {
+        let notifier = json!({
+            "apiVersion": "otternauts.dev/v1", "kind": "Notifier", "metadata": {"name": name}, "spec": {"channel": channel},
+        });
+        let created = world.create("notifiers@default", notifier).await;
+        assert_eq!(created.is_ok(), accepted, "{name}: {created:?}");
+        if let Err(status) = created {
+            assert_eq!(status.code, 422, "{name}: {status}");
+        }
+    }
+}

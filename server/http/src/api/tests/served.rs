@@ -43,6 +43,20 @@ async fn both_forms_of_discovery_name_every_kind() {
 }
 
 #[tokio::test]
+async fn every_path_of_the_index_answers_row_d16() {
+    let server = with_widgets().await;
+    let index = server.get("/").await.json();
+    let paths: Vec<&str> = index["paths"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    for path in ["/api/v1", "/apis/test.example", "/apis/test.example/v1", "/readyz", "/openapi/v3"] {
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+    for path in paths {
+        assert_eq!(server.get(path).await.code, 200, "{path}");
+    }
+    assert_eq!(server.ask("GET /", &["authorization: Bearer bob"], "").await.code, 403, "for administrators");
+}
+
+#[tokio::test]
 async fn a_kind_comes_and_goes_with_its_crd_rows_d12_and_o11() {
     let server = Server::start().await;
     assert_eq!(server.get("/apis/test.example").await.code, 404);
