@@ -29,6 +29,7 @@ type Source = usize;
 #[derive(Clone)]
 pub struct Board(Arc<Mutex<State>>);
 
+#[derive(Default)]
 struct State {
     subjects: BTreeMap<(Source, String), Subject>,
     /// By the uid of the Event.
@@ -37,24 +38,30 @@ struct State {
     incomplete: HashSet<Source>,
     /// What a list has told so far: whatever is not in it by its end is gone.
     listed: HashMap<Source, HashSet<String>>,
+    /// The last answer, good until something changes: all Notifiers look at the same.
+    answer: Option<Arc<Observed>>,
 }
 
 impl Board {
     pub fn new() -> Self {
         let incomplete = (0..=kinds().len()).collect();
-        let state = State { subjects: BTreeMap::new(), events: HashMap::new(), incomplete, listed: HashMap::new() };
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(State { incomplete, ..State::default() })))
     }
 
     /// Everything known; None while something is not known yet, since what is missing would pass for gone.
-    pub fn observed(&self) -> Option<Observed> {
-        let state = self.0.lock();
+    pub fn observed(&self) -> Option<Arc<Observed>> {
+        let mut state = self.0.lock();
         if !state.incomplete.is_empty() {
             return None;
         }
+        if let Some(answer) = &state.answer {
+            return Some(Arc::clone(answer));
+        }
         let mut happenings: Vec<Happening> = state.events.values().cloned().collect();
         happenings.sort_by_key(|h| h.revision);
-        Some(Observed { subjects: state.subjects.values().cloned().collect(), happenings })
+        let answer = Arc::new(Observed { subjects: state.subjects.values().cloned().collect(), happenings });
+        state.answer = Some(Arc::clone(&answer));
+        Some(answer)
     }
 
     /// The newest Event.
@@ -84,6 +91,7 @@ impl Board {
         event: Result<watcher::Event<DynamicObject>, watcher::Error>,
     ) -> bool {
         let mut state = self.0.lock();
+        state.answer = None;
         match event {
             Ok(watcher::Event::Apply(object)) => state.put(source, kind, &object),
             Ok(watcher::Event::InitApply(object)) => {
@@ -109,6 +117,7 @@ impl Board {
 
     fn happened(&self, source: Source, event: Result<watcher::Event<KubeEvent>, watcher::Error>) -> bool {
         let mut state = self.0.lock();
+        state.answer = None;
         match event {
             Ok(watcher::Event::Apply(event)) => state.note(&event),
             Ok(watcher::Event::InitApply(event)) => {
@@ -206,14 +215,14 @@ fn happening(event: &KubeEvent) -> Option<Happening> {
         .or(event.event_time.as_ref().map(|t| t.0))
         .or(event.deprecated_last_timestamp.as_ref().map(|t| t.0))
         .or(event.metadata.creation_timestamp.as_ref().map(|t| t.0))?;
+    // Whoever writes an Event may write in its namespace, whatever the Event says it is about.
+    let namespace = if text(&regarding.namespace).is_empty() { String::new() } else { event.namespace()? };
+    let (kind, name) = (text(&regarding.kind), text(&regarding.name));
+    let uid = Some(text(&regarding.uid)).filter(|uid| !uid.is_empty());
+    let uid = uid.unwrap_or_else(|| format!("{kind}/{namespace}/{name}"));
     Some(Happening {
         revision: event.resource_version()?.parse().ok()?,
-        object: NoticeObject {
-            kind: text(&regarding.kind),
-            namespace: text(&regarding.namespace),
-            name: text(&regarding.name),
-            uid: text(&regarding.uid),
-        },
+        object: NoticeObject { kind, namespace, name, uid },
         severity: if event.type_.as_deref() == Some("Warning") { Severity::Warning } else { Severity::Normal },
         reason: text(&event.reason),
         note: text(&event.note),
@@ -231,3 +240,6 @@ fn broken(error: &watcher::Error) -> bool {
 async fn told(changed: bool) -> Option<()> {
     changed.then_some(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -313,3 +313,103 @@ fn long_texts_are_cut_between_characters() {
     let cut = shortened(&"ü".repeat(400));
     assert!(cut.len() <= MAX_TEXT && cut.ends_with("ü…"), "{}", cut.len());
 }
+
+/// Numbers that are the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("31 bits") % sides
+    }
+}
+
+/// What one history has to keep to, whatever happened in it.
+#[derive(Default)]
+struct Ledger {
+    /// By object: the reason that was told last, while it is not well.
+    open: std::collections::BTreeMap<String, String>,
+    ids: std::collections::BTreeSet<String>,
+    last: Option<i64>,
+}
+
+impl Ledger {
+    #[track_caller]
+    fn take(&mut self, outbox: &Outbox, at: i64, interval: i64, seed: u64) {
+        assert!(self.ids.insert(outbox.id.clone()), "seed {seed}: {outbox:?} was told before");
+        if let Some(last) = self.last.filter(|_| !self.open.is_empty()) {
+            assert!(at - last >= interval, "seed {seed}: {last} and {at} are too close");
+        }
+        self.last = Some(at);
+        for notice in &outbox.notices {
+            let (name, reason) = (notice.object.name.clone(), notice.reason.clone());
+            match notice.state {
+                NoticeState::Problem => {
+                    let before = self.open.insert(name, reason.clone());
+                    assert_ne!(before, Some(reason), "seed {seed}: told twice: {notice:?}");
+                }
+                NoticeState::Recovered => {
+                    assert_eq!(self.open.remove(&name), Some(reason), "seed {seed}: {notice:?}");
+                }
+                NoticeState::Repeated => assert_eq!(self.open.get(&name), Some(&reason), "seed {seed}: {notice:?}"),
+                NoticeState::Event => {}
+            }
+        }
+    }
+}
+
+const NAMES: [&str; 3] = ["web", "api", "db"];
+
+/// One thing happens, or the process is killed and starts again.
+fn roll(dice: &mut Dice, story: &mut Story, at: i64, step: usize) {
+    let name = NAMES[dice.roll(3)];
+    match dice.roll(8) {
+        0 => story.gone(name),
+        1 => story.happens(at, name, Severity::Normal, "Deployed", &format!("step {step}")),
+        2 => {
+            // A restart: everything is seen for the first time.
+            story.observed.subjects.iter_mut().for_each(|s| s.since = t(at));
+            story.observed.happenings.iter_mut().for_each(|h| h.seen = t(at));
+        }
+        _ => story.stands(at, name, ["", "", "-", "Unhealthy", "OutOfMemory"][dice.roll(5)]),
+    }
+}
+
+/// Goes on until there is nothing to do at this moment.
+fn settle(story: &mut Story, ledger: &mut Ledger, at: i64, interval: i64, seed: u64) {
+    for _ in 0..20 {
+        match story.ask(at) {
+            Plan::Send(outbox) => {
+                ledger.take(&outbox, at, interval, seed);
+                let sent = status::composed(&story.status, outbox);
+                story.status = status::delivered(&sent, At { now: t(at), generation: Some(1) });
+            }
+            Plan::Rest(_) => return,
+            Plan::Adopt(incidents) => panic!("seed {seed}: no Event told of a condition here: {incidents:?}"),
+        }
+    }
+    panic!("seed {seed}: it never rests");
+}
+
+#[test]
+fn in_any_history_each_change_is_told_once_and_everything_ends_well() {
+    for seed in 1..=2_000_u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let (wait, interval) = (dice.roll(4) * 5, dice.roll(4) * 20);
+        let repeat = ["0s", "10m"][dice.roll(2)];
+        let mut story = Story::new(spec(&format!("{wait}s"), &format!("{interval}s"), repeat));
+        let mut ledger = Ledger::default();
+        let interval = i64::try_from(interval).expect("small");
+        let mut at = 0;
+        for step in 0..60 {
+            at += i64::try_from(dice.roll(40)).expect("small") + 1;
+            roll(&mut dice, &mut story, at, step);
+            settle(&mut story, &mut ledger, at, interval, seed);
+        }
+        NAMES.into_iter().for_each(|name| story.stands(at, name, ""));
+        settle(&mut story, &mut ledger, at + 1000, interval, seed);
+        assert!(story.status.open.is_empty() && ledger.open.is_empty(), "seed {seed}: {:?}", story.status.open);
+    }
+}
