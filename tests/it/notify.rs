@@ -1,6 +1,8 @@
 //! Notifications against real receivers: HTTP servers of this test, and a real mail server (OT-72, K15).
 
+mod https;
 mod mail;
+mod python;
 mod receiver;
 
 use crate::OTTER;

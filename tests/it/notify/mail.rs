@@ -1,12 +1,10 @@
 //! Mail through a real server (python3-aiosmtpd), with STARTTLS, with TLS from the first byte, and without.
 
+use super::python::{Program, certificates, has};
 use super::{control_plane, so_many, stack, stands};
 use otternauts_harness::skip::skip;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 const TEST: &str = "a_mail_goes_through_a_real_server_ot_72";
 const PYTHON: [&str; 2] = ["/usr/bin/python3", "python3"];
@@ -51,64 +49,14 @@ print(controller.port, flush=True)
 sys.stdin.read()
 "#;
 
-/// A mail server; ended when dropped.
-struct Mails {
-    child: Child,
-    port: u16,
-    seen: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Mails {
-    fn start(python: &str, dir: &Path, security: &str) -> Self {
-        let mut command = Command::new(python);
-        command.args(["-c", SERVER, security]).arg(dir.join("cert.pem")).arg(dir.join("key.pem"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let port = lines.next().expect("a port").expect("a line").parse().expect("a number");
-        let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let kept = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                kept.lock().expect("not poisoned").push(serde_json::from_str(&line).expect("JSON"));
-            }
-        });
-        Self { child, port, seen }
-    }
-
-    fn seen(&self) -> Vec<Value> {
-        self.seen.lock().expect("not poisoned").clone()
-    }
-}
-
-impl Drop for Mails {
-    fn drop(&mut self) {
-        let _it_may_have_ended = self.child.kill();
-        let _no_zombie_stays = self.child.wait();
-    }
-}
-
-/// An authority and a certificate for 127.0.0.1, by openssl.
-fn certificates(dir: &Path) -> String {
-    let openssl = |args: &str| {
-        let done = Command::new("openssl").args(args.split(' ')).current_dir(dir).output().expect("openssl runs");
-        assert!(done.status.success(), "{args}: {}", String::from_utf8_lossy(&done.stderr));
-    };
-    openssl(
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem -addext basicConstraints=critical,CA:TRUE",
-    );
-    openssl("req -newkey rsa:2048 -nodes -subj /CN=mail -keyout key.pem -out mail.csr");
-    std::fs::write(dir.join("ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").expect("written");
-    openssl("x509 -req -in mail.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out cert.pem -extfile ext");
-    std::fs::read_to_string(dir.join("ca.pem")).expect("the authority")
+fn start(python: &str, dir: &Path, security: &str) -> Program {
+    let file = |name: &str| dir.join(name).display().to_string();
+    Program::start(python, SERVER, &[security, &file("cert.pem"), &file("key.pem")])
 }
 
 #[test]
 fn a_mail_goes_through_a_real_server_ot_72() {
-    let has = |python: &&str| {
-        let asked = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
-        asked.is_ok_and(|s| s.success())
-    };
-    let Some(python) = PYTHON.into_iter().find(has) else {
+    let Some(python) = PYTHON.into_iter().find(|python| has(python, "aiosmtpd")) else {
         return skip(TEST, "no mail server here (Debian: python3-aiosmtpd)");
     };
     let dir = tempfile::tempdir().expect("a directory");
@@ -118,7 +66,7 @@ fn a_mail_goes_through_a_real_server_ot_72() {
     otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "mail", password]).ok();
     stack(&otter, "web");
     for security in ["startTls", "tls", "none"] {
-        let mails = Mails::start(python, dir.path(), security);
+        let mails = start(python, dir.path(), security);
         let mut email = json!({
             "host": "127.0.0.1", "port": mails.port, "security": security,
             "from": "Otto <otter@example.com>", "to": ["ops@example.com", "boss@example.com"],
@@ -154,7 +102,7 @@ fn a_mail_goes_through_a_real_server_ot_72() {
         stands(&otter, "web", true, "Deployed");
     }
     // A server that wants a password we do not have, and an authority we do not know.
-    let mails = Mails::start(python, dir.path(), "tls");
+    let mails = start(python, dir.path(), "tls");
     let object = json!({
         "apiVersion": "otternauts.dev/v1", "kind": "Notifier",
         "metadata": {"name": "stranger", "namespace": "otternauts-system"},

@@ -132,9 +132,7 @@ fn leases_and_events_keep_their_microseconds() {
 }
 
 #[test]
-fn roles_reviews_and_options_are_read() {
-    use k8s_pb::api::authentication::v1 as authn;
-    use k8s_pb::api::authorization::v1 as authz;
+fn roles_and_bindings_are_read() {
     use k8s_pb::api::rbac::v1 as rbac;
     let group = "rbac.authorization.k8s.io/v1";
     check(
@@ -178,6 +176,12 @@ fn roles_reviews_and_options_are_read() {
         json!({"metadata": {"name": "b"}, "subjects": [{"kind": "User", "name": "u"}],
             "roleRef": {"apiGroup": "g", "kind": "Role", "name": "r"}}),
     );
+}
+
+#[test]
+fn reviews_and_options_are_read() {
+    use k8s_pb::api::authentication::v1 as authn;
+    use k8s_pb::api::authorization::v1 as authz;
     check(
         "authorization.k8s.io/v1",
         "SubjectAccessReview",
@@ -219,10 +223,10 @@ fn roles_reviews_and_options_are_read() {
     );
 }
 
-#[test]
-fn a_crd_keeps_its_schema() {
+/// A schema with every form that a property can take.
+fn schema_of_every_form() -> crd::JsonSchemaProps {
     let string = crd::JsonSchemaProps { r#type: Some("string".into()), ..crd::JsonSchemaProps::default() };
-    let schema = crd::JsonSchemaProps {
+    crd::JsonSchemaProps {
         r#type: Some("object".into()),
         properties: [
             (
@@ -271,7 +275,11 @@ fn a_crd_keeps_its_schema() {
         .into(),
         x_kubernetes_preserve_unknown_fields: Some(true),
         ..Default::default()
-    };
+    }
+}
+
+#[test]
+fn a_crd_keeps_its_schema() {
     let one = crd::CustomResourceDefinition {
         metadata: metadata("a.b.c"),
         spec: Some(crd::CustomResourceDefinitionSpec {
@@ -280,7 +288,7 @@ fn a_crd_keeps_its_schema() {
                 name: Some("v1".into()),
                 served: Some(true),
                 storage: Some(false),
-                schema: Some(crd::CustomResourceValidation { open_apiv3_schema: Some(schema) }),
+                schema: Some(crd::CustomResourceValidation { open_apiv3_schema: Some(schema_of_every_form()) }),
                 subresources: Some(crd::CustomResourceSubresources {
                     status: Some(crd::CustomResourceSubresourceStatus {}),
                     scale: None,
