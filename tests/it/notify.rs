@@ -65,6 +65,11 @@ fn status(otter: &Otter, namespace: &str, name: &str) -> Value {
     otter.kubectl(&["-n", namespace, "get", "notifier", name, "-o", "json"]).json()["status"].clone()
 }
 
+fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
+    let all = status["conditions"].as_array().expect("conditions");
+    all.iter().find(|c| c["type"] == kind).unwrap_or_else(|| panic!("{kind} in {status}"))
+}
+
 /// `state object reason` of everything in one message.
 fn notices(got: &Got) -> Vec<String> {
     let body = got.json();
@@ -144,7 +149,8 @@ fn one_signed_message_for_a_problem_and_one_for_its_recovery_ot_72() {
         let status = status(&otter, "otternauts-system", "ops");
         if status["delivered"] == 3 { Ok(status) } else { Err(status) }
     });
-    assert_eq!(status["conditions"][0]["reason"], "Delivered", "{status}");
+    assert_eq!(condition(&status, "Delivered")["reason"], "Delivered", "{status}");
+    otter.kubectl(&["-n", "otternauts-system", "wait", "--for=condition=Ready", "notifier/ops", "--timeout=30s"]).ok();
     assert!(!otter.log().contains(KEY), "the key is in the log");
 }
 
@@ -182,7 +188,7 @@ fn a_message_is_retried_under_its_id_and_given_up_in_sight_ot_72() {
     });
     assert_eq!(dead["deadLetters"][0]["summary"], "Problem: Stack default/web: Unhealthy", "{dead}");
     assert_eq!(dead["deadLetters"][0]["error"], "127.0.0.1 answered 410", "{dead}");
-    let condition = &dead["conditions"][0];
+    let condition = condition(&dead, "Delivered");
     assert_eq!(
         (&condition["type"], &condition["status"], &condition["reason"]),
         (&json!("Delivered"), &json!("False"), &json!("DeadLetter"))
@@ -281,4 +287,42 @@ fn every_chat_gets_its_test_message_and_otter_prints_the_answer() {
     metric(&otter, r#"otternauts_notifications_total{channel="slack",result="test_delivered"} 1"#);
     let missing = otter.otter(&["notify", "test", "nobody"]);
     assert_eq!(missing.code, 5, "{missing:?}");
+}
+
+#[test]
+fn a_spec_that_cannot_be_used_says_so_and_a_pause_is_a_pause() {
+    let otter = control_plane();
+    let receiver = Receiver::start(|_| Answer::Status(200, ""));
+    // All Notifiers look at the same board: what this one has told, the other one knows.
+    let witness = Receiver::start(|_| Answer::Status(200, ""));
+    notifier(&otter, "otternauts-system", "witness", &webhook(&witness.url("/")));
+    notifier(&otter, "otternauts-system", "ops", &webhook("gopher://example.com/"));
+    let shows = |kind: &str, reason: &str| {
+        until(reason, PATIENCE, || {
+            let status = status(&otter, "otternauts-system", "ops");
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            if conditions.iter().any(|c| c["type"] == kind && c["reason"] == reason) { Ok(status) } else { Err(status) }
+        })
+    };
+    let broken = shows("Ready", "ConfigurationError");
+    assert_eq!(broken["lastError"], "the URL must begin with https:// or http://");
+    notifier(&otter, "otternauts-system", "ops", &webhook(&receiver.url("/")));
+    shows("Ready", "Watching");
+    let suspend = |yes: bool| {
+        let patch = json!({"spec": {"suspend": yes}}).to_string();
+        otter.kubectl(&["-n", "otternauts-system", "patch", "notifier", "ops", "--type=merge", "-p", &patch]).ok();
+    };
+    suspend(true);
+    shows("Ready", "Suspended");
+    stack(&otter, "brief");
+    stands(&otter, "brief", false, "Unhealthy");
+    messages(&witness, &["problem brief Unhealthy"]);
+    stack(&otter, "lasting");
+    stands(&otter, "lasting", false, "Unhealthy");
+    messages(&witness, &["problem brief Unhealthy", "problem lasting Unhealthy"]);
+    stands(&otter, "brief", true, "Deployed");
+    messages(&witness, &["problem brief Unhealthy", "problem lasting Unhealthy", "recovered brief Unhealthy"]);
+    assert!(receiver.seen().is_empty(), "nothing is sent in a pause");
+    suspend(false);
+    messages(&receiver, &["problem lasting Unhealthy"]);
 }

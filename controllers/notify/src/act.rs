@@ -16,6 +16,18 @@ const HTTP_LIMIT: Duration = Duration::from_secs(10);
 /// Mail servers like to think before they greet.
 const MAIL_LIMIT: Duration = Duration::from_secs(30);
 
+/// What of a spec can be known to be unusable before anything is sent.
+pub fn check(spec: &NotifierSpec) -> Result<(), DeliveryError> {
+    tls::config(spec.ca_bundle.as_deref())?;
+    match &spec.channel {
+        Channel::Webhook(webhook) => target::HttpTarget::parse(&webhook.url).map(drop),
+        Channel::Ntfy(ntfy) => target::HttpTarget::parse(&ntfy.server).map(drop),
+        Channel::Email(email) => mail::check(email),
+        // Their addresses are in Secrets, which come and go.
+        Channel::Slack(_) | Channel::Discord(_) => Ok(()),
+    }
+}
+
 /// Sends it. `trusted`: see [`crate::address::refusal`]. Answers what the receiver said, in a few words.
 pub async fn deliver(parcel: &Parcel, spec: &NotifierSpec, trusted: bool) -> Result<String, DeliveryError> {
     let authorities = spec.ca_bundle.as_deref();

@@ -2,6 +2,7 @@
 
 use crate::error::DeliveryError;
 use crate::observe::Board;
+use crate::status::times;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource as _};
 use otternauts_telemetry::Metrics;
@@ -59,7 +60,7 @@ impl Context {
     /// A dead letter, for everybody to see. Events about Notifiers are never notified themselves.
     pub async fn say(&self, notifier: &Notifier, attempts: u32, error: &DeliveryError) {
         let note: String =
-            format!("A message was given up after {attempts} attempts: {error}").chars().take(NOTE / 4).collect();
+            format!("A message was given up after {}: {error}", times(attempts)).chars().take(NOTE / 4).collect();
         let event = Event {
             type_: EventType::Warning,
             reason: "DeliveryFailed".to_owned(),

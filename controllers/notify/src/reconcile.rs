@@ -59,7 +59,8 @@ async fn run(notifier: &Notifier, ctx: &Context) -> Result<Action> {
     if look.notifier.spec.suspend {
         return look.write(|l| status::suspended(&l.old, l.at())).await.map(|()| Action::await_change());
     }
-    let settings = match Settings::of(&look.notifier.spec) {
+    let checked = act::check(&look.notifier.spec).map_err(|e| e.to_string());
+    let settings = match checked.and_then(|()| Settings::of(&look.notifier.spec)) {
         Ok(settings) => settings,
         Err(why) => {
             return look.write(|l| status::misconfigured(&l.old, &why, l.at())).await.map(|()| Action::await_change());
@@ -69,6 +70,10 @@ async fn run(notifier: &Notifier, ctx: &Context) -> Result<Action> {
         Some(status::reason::SUSPENDED) => return look.resume(ctx.board.newest()).await,
         Some(status::reason::CONFIGURATION) => return look.resume(None).await,
         _ => {}
+    }
+    let accepted = status::accepted(&look.old, look.at());
+    if accepted != look.old {
+        return look.write(|_| accepted).await.map(|()| at_once());
     }
     match &look.old.outbox {
         Some(outbox) => look.attempt(outbox, settings).await,

@@ -31,6 +31,15 @@ pub mod reason {
     pub const DEAD_LETTER: &str = "DeadLetter";
     pub const CONFIGURATION: &str = "ConfigurationError";
     pub const SUSPENDED: &str = "Suspended";
+    /// Of the condition `Ready`.
+    pub const WATCHING: &str = "Watching";
+}
+
+/// The spec can be used: `Ready`, for `kubectl wait` and the like. Nothing changes when that was known of this generation.
+pub fn accepted(old: &NotifierStatus, at: At) -> NotifierStatus {
+    let mut new = old.clone();
+    ready_is(&mut new, ConditionStatus::True, reason::WATCHING, "what it selects is told", at);
+    new
 }
 
 /// A message is about to be sent for the first time.
@@ -80,7 +89,7 @@ pub fn dead(old: &NotifierStatus, attempts: u32, error: &str, at: At) -> Notifie
         let surplus = new.dead_letters.len().saturating_sub(MAX_DEAD_LETTERS);
         new.dead_letters.drain(..surplus);
     }
-    let message = format!("a message was given up after {attempts} attempts: {error}");
+    let message = format!("a message was given up after {}: {error}", times(attempts));
     delivered_is(&mut new, ConditionStatus::False, reason::DEAD_LETTER, &message, at);
     new
 }
@@ -90,12 +99,14 @@ pub fn misconfigured(old: &NotifierStatus, error: &str, at: At) -> NotifierStatu
     let mut new = old.clone();
     new.last_error = Some(error.to_owned());
     delivered_is(&mut new, ConditionStatus::False, reason::CONFIGURATION, error, at);
+    ready_is(&mut new, ConditionStatus::False, reason::CONFIGURATION, error, at);
     new
 }
 
 pub fn suspended(old: &NotifierStatus, at: At) -> NotifierStatus {
     let mut new = NotifierStatus { outbox: None, last_error: None, ..old.clone() };
     delivered_is(&mut new, ConditionStatus::Unknown, reason::SUSPENDED, "spec.suspend is true", at);
+    ready_is(&mut new, ConditionStatus::False, reason::SUSPENDED, "spec.suspend is true", at);
     new
 }
 
@@ -116,6 +127,11 @@ pub fn standing_reason(status: &NotifierStatus) -> Option<&str> {
 
 pub fn tested(old: &NotifierStatus, result: TestResult) -> NotifierStatus {
     NotifierStatus { test: Some(result), ..old.clone() }
+}
+
+/// `1 attempt`, `12 attempts`
+pub fn times(attempts: u32) -> String {
+    format!("{attempts} attempt{}", if attempts == 1 { "" } else { "s" })
 }
 
 /// The outbox has left: what it said is remembered.
@@ -162,10 +178,18 @@ fn remember(status: &mut NotifierStatus, notice: &Notice, now: &str) {
     }
 }
 
+fn ready_is(status: &mut NotifierStatus, is: ConditionStatus, reason: &str, message: &str, at: At) {
+    condition_is(status, "Ready", is, reason, message, at);
+}
+
 fn delivered_is(status: &mut NotifierStatus, is: ConditionStatus, reason: &str, message: &str, at: At) {
+    condition_is(status, "Delivered", is, reason, message, at);
+}
+
+fn condition_is(status: &mut NotifierStatus, kind: &str, is: ConditionStatus, reason: &str, message: &str, at: At) {
     status.observed_generation = at.generation;
     let condition = Condition {
-        r#type: "Delivered".to_owned(),
+        r#type: kind.to_owned(),
         status: is,
         reason: reason.to_owned(),
         message: message.to_owned(),

@@ -47,6 +47,21 @@ pub async fn send(
     }
 }
 
+/// Whether the addresses can be read, and no password would go without TLS.
+pub fn check(channel: &EmailChannel) -> Result<(), DeliveryError> {
+    let text = String::new;
+    message(&MailParcel { id: text(), subject: text(), text: text(), password: None }, channel)?;
+    without_tls(channel)
+}
+
+fn without_tls(channel: &EmailChannel) -> Result<(), DeliveryError> {
+    if channel.security == EmailSecurity::None && channel.username.is_some() {
+        let why = "no password is sent without TLS: set security or drop username";
+        return Err(DeliveryError::Unusable(why.to_owned()));
+    }
+    Ok(())
+}
+
 fn message(parcel: &MailParcel, channel: &EmailChannel) -> Result<Message, DeliveryError> {
     let mailbox = |field: &str, text: &str| {
         let wrong = |_| DeliveryError::Unusable(format!("spec.channel.email.{field}: {text:?} is not a mail address"));
@@ -65,12 +80,8 @@ fn message(parcel: &MailParcel, channel: &EmailChannel) -> Result<Message, Deliv
 }
 
 fn tls(channel: &EmailChannel, authorities: Option<&str>) -> Result<Tls, DeliveryError> {
+    without_tls(channel)?;
     if channel.security == EmailSecurity::None {
-        if channel.username.is_some() {
-            return Err(DeliveryError::Unusable(
-                "no password is sent without TLS: set security or drop username".to_owned(),
-            ));
-        }
         return Ok(Tls::None);
     }
     let unusable = |e: lettre::transport::smtp::Error| DeliveryError::Unusable(format!("TLS cannot be set up: {e}"));
@@ -105,4 +116,35 @@ fn explain(host: &str, error: &lettre::transport::smtp::Error) -> DeliveryError 
 
 fn shortened(text: &str) -> String {
     one_line(text).chars().take(ANSWER).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_addresses_and_open_passwords_are_known_beforehand() {
+        let good = EmailChannel {
+            host: "mail.example".into(),
+            port: None,
+            security: EmailSecurity::None,
+            from: "Otto <otter@example.com>".into(),
+            to: vec!["ops@example.com".into()],
+            username: None,
+            secret_ref: None,
+        };
+        let from = EmailChannel { from: "nobody".into(), ..good.clone() };
+        let to = EmailChannel { to: vec!["a@example.com".into(), "b@example.com\r\nBcc: c@d".into()], ..good.clone() };
+        let open = EmailChannel { username: Some("otter".into()), ..good.clone() };
+        let sealed = EmailChannel { security: EmailSecurity::StartTls, ..open.clone() };
+        for (channel, expected) in [
+            (good, None),
+            (from, Some("spec.channel.email.from: \"nobody\" is not a mail address")),
+            (to, Some("spec.channel.email.to: \"b@example.com\\r\\nBcc: c@d\" is not a mail address")),
+            (open, Some("no password is sent without TLS: set security or drop username")),
+            (sealed, None),
+        ] {
+            assert_eq!(check(&channel).err().map(|e| e.to_string()).as_deref(), expected);
+        }
+    }
 }

@@ -66,4 +66,8 @@ fn a_pause_drops_what_is_under_way_and_what_happens_meanwhile() {
     let broken = misconfigured(&on, "spec.groupWait: no", at(4));
     assert_eq!(broken.last_error.as_deref(), Some("spec.groupWait: no"));
     assert_eq!(resumed(&broken, None, at(5)).events_through.as_deref(), Some("99"));
+    let ready = |status: &NotifierStatus| status.conditions.iter().find(|c| c.r#type == "Ready").map(|c| c.status);
+    assert_eq!((ready(&paused), ready(&broken)), (Some(ConditionStatus::False), Some(ConditionStatus::False)));
+    let on = accepted(&on, at(6));
+    assert_eq!((ready(&on), &accepted(&on, at(7))), (Some(ConditionStatus::True), &on));
 }
