@@ -134,3 +134,74 @@ fn every_reference_leads_somewhere() {
         assert!(document["components"]["schemas"][name].is_object(), "{name}");
     }
 }
+
+#[test]
+fn v2_joins_all_group_versions_and_leaves_out_what_2_0_does_not_know_rows_o8_and_o9() {
+    let mut kind = Definition::clone(&custom());
+    kind.versions[0].schema_json = Arc::new(json!({
+        "type": "object",
+        "properties": {"spec": {
+            "type": "object", "required": ["size", "maybe"],
+            "properties": {
+                "size": {"type": "integer", "minimum": 1, "default": 2, "description": "How big."},
+                "maybe": {"type": "object", "nullable": true, "properties": {"a": {"type": "string"}}},
+                "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "description": "anything"},
+                "port": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+                "choice": {"type": "object", "oneOf": [{"required": ["a"]}]},
+            },
+        }},
+    }));
+    let documents = Documents::build(&[Arc::new(kind), definition("", "ConfigMap", Origin::BuiltIn)]);
+    let document: Value = serde_json::from_slice(&documents.v2().bytes).expect("JSON");
+    // What kube-apiserver 1.36 publishes for this schema.
+    let spec = &document["definitions"]["dev.otternauts.v1.Stack"]["properties"]["spec"];
+    assert_eq!(
+        *spec,
+        json!({
+            "type": "object", "required": ["size"],
+            "properties": {
+                "size": {"type": "integer", "minimum": 1, "description": "How big."},
+                "maybe": {},
+                "free": {"x-kubernetes-preserve-unknown-fields": true, "description": "anything"},
+                "port": {"x-kubernetes-int-or-string": true},
+                "choice": {"type": "object"},
+            },
+        })
+    );
+    let metadata = &document["definitions"]["dev.otternauts.v1.Stack"]["properties"]["metadata"];
+    assert_eq!(metadata["$ref"], format!("#/definitions/{}", names::OBJECT_META));
+    let post = &document["paths"]["/api/v1/namespaces/{namespace}/configmaps"]["post"];
+    assert_eq!(post["parameters"][0]["in"], "body");
+    assert_eq!(post["parameters"][1]["type"], "string");
+    let patch = &document["paths"]["/apis/otternauts.dev/v1/namespaces/{namespace}/stacks/{name}"]["patch"];
+    assert_eq!(patch["consumes"].as_array().map(Vec::len), Some(3));
+    let mut kinds: Vec<String> = Vec::new();
+    for schema in document["definitions"].as_object().expect("a map").values() {
+        kinds.extend(schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten().map(Value::to_string));
+    }
+    let all = kinds.len();
+    kinds.sort();
+    kinds.dedup();
+    assert_eq!(kinds.len(), all, "no kind is published twice: gitops-engine complains");
+}
+
+#[test]
+fn protobuf_has_the_bytes_that_gnostic_writes() {
+    let small = json!({
+        "swagger": "2.0", "info": {"title": "T", "version": "1"},
+        "definitions": {"A": {
+            "type": "object", "required": ["n"], "x-kubernetes-k": [1],
+            "properties": {"n": {"type": "integer", "minimum": 1.0, "enum": [1]}},
+            "additionalProperties": false,
+        }},
+    });
+    let head: &[u8] = &[0x0a, 3, b'2', b'.', b'0', 0x12, 6, 0x0a, 1, b'T', 0x12, 1, b'1', 0x4a];
+    let found = protobuf::v2(&small);
+    assert!(found.starts_with(head), "{found:?}");
+    let has = |bytes: &[u8]| found.windows(bytes.len()).any(|w| w == bytes);
+    assert!(has(&[0x49, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]), "minimum is a double in field 9");
+    assert!(has(&[0x9a, 1, 1, b'n']), "required");
+    assert!(has(&[0xaa, 1, 2, 0x10, 0]), "a false in a oneof is written");
+    assert!(found.ends_with(b"[1]\n"), "extensions travel as YAML");
+    assert!(!protobuf::v3(&json!({"openapi": "3.0.0"})).is_empty());
+}

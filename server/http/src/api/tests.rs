@@ -107,7 +107,7 @@ impl Server {
         let response = self.send(request, headers, body.to_owned()).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Reply { code: parts.status.as_u16(), headers: parts.headers, text }
     }
 

@@ -1,4 +1,4 @@
-//! Paths that are no resource: discovery, OpenAPI, health, version, metrics (rows D1 to D17, O1 to O3, H1 to H4).
+//! Paths that are no resource: discovery, OpenAPI, health, version, metrics (rows D1 to D17, O1 to O3, O8, H1 to H4).
 
 use crate::accept::Offer;
 use crate::answer::Answer;
@@ -28,6 +28,7 @@ pub fn run(call: &Call) -> Result<Answer, Status> {
         ["api", version] => legacy(call, call.parts.discovery.resources(call, "", version), "", version),
         ["apis", group] => legacy(call, call.parts.discovery.group(call, group), group, ""),
         ["apis", group, version] => legacy(call, call.parts.discovery.resources(call, group, version), group, version),
+        ["openapi", "v2"] => Ok(openapi::answer_v2(call)),
         ["openapi", "v3", rest @ ..] => openapi::answer(call, &rest.join("/")),
         _ => {
             let stopping = *call.parts.shutdown.borrow();

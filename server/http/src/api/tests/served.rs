@@ -80,8 +80,64 @@ async fn openapi_documents_are_kept_by_their_hash_row_o2() {
     let plain = server.get("/openapi/v3/apis/test.example/v1").await;
     assert_eq!((plain.code, plain.header("cache-control")), (200, "no-cache, private"));
     assert_eq!(server.get("/openapi/v3/apis/none/v1").await.code, 404);
-    let protobuf = "accept: application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
-    assert_eq!(server.ask(&format!("GET {url}"), &[protobuf], "").await.code, 406);
+    let etag = format!("if-none-match: {}", document.header("etag"));
+    assert_eq!(server.ask(&format!("GET {url}"), &[&etag], "").await.code, 304);
+    assert_eq!(server.ask(&format!("GET {url}"), &["accept: text/html"], "").await.code, 406);
+}
+
+const V2: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+#[tokio::test]
+async fn openapi_v3_is_written_as_protobuf_too_row_o3() {
+    let server = with_widgets().await;
+    for accept in ["spec.v3@v1.0+protobuf", "spec.v3.v1.0+protobuf"] {
+        let accept = format!("accept: application/com.github.proto-openapi.{accept}");
+        let found = server.ask("GET /openapi/v3/apis/test.example/v1", &[&accept], "").await;
+        let media = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+        assert_eq!((found.code, found.header("content-type")), (200, media));
+        assert!(found.text.contains("#/components/schemas/"));
+    }
+    assert_eq!(server.ask("GET /openapi/v3/api/v1", &[&format!("accept: {V2}")], "").await.code, 406);
+}
+
+#[tokio::test]
+async fn openapi_v2_is_json_and_protobuf_with_an_etag_row_o8() {
+    let server = with_widgets().await;
+    let json = server.get("/openapi/v2").await;
+    assert_eq!((json.code, json.header("content-type")), (200, "application/json"));
+    assert_eq!((json.header("cache-control"), json.header("vary")), ("no-cache, private", "Accept"));
+    assert_eq!(json.json()["swagger"], "2.0");
+    let known = format!("if-none-match: {}", json.header("etag"));
+    assert_eq!(server.ask("GET /openapi/v2", &[&known], "").await.code, 304);
+    let protobuf = server.ask("GET /openapi/v2", &[&format!("accept: {V2}")], "").await;
+    let media = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    assert_eq!((protobuf.code, protobuf.header("content-type")), (200, media));
+    assert!(protobuf.text.starts_with("\n\u{3}2.0"), "field 1 is the version");
+    // Old kubectl asks so: protobuf first, JSON if there is none.
+    let both = server.ask("GET /openapi/v2", &[&format!("accept: {V2},application/json")], "").await;
+    assert_eq!(both.header("content-type"), media);
+    assert_eq!(server.ask("GET /openapi/v2", &["accept: text/html"], "").await.code, 406);
+}
+
+#[tokio::test]
+async fn openapi_follows_the_crds_row_o11() {
+    let server = with_widgets().await;
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.test.example";
+    let before = (server.get("/openapi/v2").await, server.get("/openapi/v3").await);
+    assert!(before.0.json()["definitions"]["example.test.v1.Widget"].is_object());
+    let patch = r#"{"spec":{"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":
+        {"type":"object","properties":{"spec":{"type":"object","properties":{"depth":{"type":"integer"}}}}}}}]}}"#;
+    let merge = "content-type: application/merge-patch+json";
+    assert_eq!(server.ask(&format!("PATCH {path}"), &[merge], patch).await.code, 200);
+    let after = (server.get("/openapi/v2").await, server.get("/openapi/v3").await);
+    assert_ne!(before.0.header("etag"), after.0.header("etag"));
+    let url = |index: &Reply| {
+        index.json()["paths"]["apis/test.example/v1"]["serverRelativeURL"].as_str().expect("a URL").to_owned()
+    };
+    assert_ne!(url(&before.1), url(&after.1), "another schema, another hash");
+    assert_eq!(server.get(&url(&before.1)).await.header("location"), url(&after.1));
+    let spec = &after.0.json()["definitions"]["example.test.v1.Widget"]["properties"]["spec"];
+    assert!(spec["properties"]["depth"].is_object(), "{spec}");
 }
 
 #[tokio::test]
