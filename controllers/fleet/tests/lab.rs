@@ -2,9 +2,9 @@
 #![allow(clippy::print_stderr)]
 
 use futures::StreamExt as _;
-use otternauts_fleet::docker::{LocalNodeState, LogOptions, NodeAvailability, TaskState};
+use otternauts_fleet::docker::{Docker, LocalNodeState, LogOptions, NodeAvailability, TaskState};
 use otternauts_fleet::{
-    Command, Endpoint, Error, Fingerprint, Fleet, Script, ScriptData, SshTarget, StackDeployOptions, StackName,
+    Command, Endpoint, Error, Fingerprint, Fleet, Host, Script, ScriptData, SshTarget, StackDeployOptions, StackName,
     Timeouts,
 };
 use otternauts_meta::Secret;
@@ -176,6 +176,7 @@ async fn the_engine_answers_with_and_without_the_group(lab: &Lab) {
     let docker = host.docker().await.expect("through sudo");
     assert!(docker.engine().version.starts_with("26."), "{:?}", docker.engine());
     assert_eq!(docker.info().await.expect("info").swarm.state, LocalNodeState::Inactive);
+    feeds_behind_sudo_leave_room(lab, &host, &docker).await;
     let done = host.run_script(Script::JoinDockerGroup, &ScriptData::default()).await.expect("an answer");
     assert!(done.succeeded(), "{done:?}");
     host.disconnect().await;
@@ -186,6 +187,31 @@ async fn the_engine_answers_with_and_without_the_group(lab: &Lab) {
     let gone = host.docker().await;
     assert!(matches!(gone, Err(Error::DockerUnavailable { .. })), "{:?}", gone.err());
     lab.run(&["exec", "1", "systemctl", "start", "docker.service"]);
+    host.disconnect().await;
+}
+
+/// Behind sudo each feed is a session, and sshd gives ten to a connection: more feeds than that must not keep commands out.
+async fn feeds_behind_sudo_leave_room(lab: &Lab, host: &Host, docker: &Docker) {
+    let feeds = (0..12).map(|_| {
+        let mut feed = docker.events(&["container"]);
+        tokio::spawn(async move { while feed.next().await.is_some() {} })
+    });
+    let feeds: Vec<_> = feeds.collect();
+    // Some of them are let in; the program of each runs on the server.
+    let open = || lab.run(&["exec", "1", "sh", "-c", "pgrep -fxc 'docker system dial-stdio' || true"]);
+    while open().parse::<u32>().expect("a number") < 2 {
+        tokio::task::yield_now().await;
+    }
+    let commands = futures::future::join_all((0..10).map(|_| host.run(Command::Groups)));
+    let questions = futures::future::join_all((0..10).map(|_| docker.info()));
+    let (commands, questions) = tokio::join!(commands, questions);
+    for done in commands {
+        assert!(done.expect("a command has room").succeeded());
+    }
+    for answer in questions {
+        answer.expect("a question has room");
+    }
+    feeds.iter().for_each(tokio::task::JoinHandle::abort);
     host.disconnect().await;
 }
 
