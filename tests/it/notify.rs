@@ -3,7 +3,7 @@
 mod https;
 mod mail;
 mod python;
-mod receiver;
+pub mod receiver;
 
 use crate::OTTER;
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const KEY: &str = "a signing key";
+pub const KEY: &str = "a signing key";
 
 /// A control plane of which only the notifications run: the test says how objects stand.
 fn control_plane() -> Otter {
@@ -27,19 +27,24 @@ fn control_plane() -> Otter {
     otter
 }
 
+/// One that hears of Stacks, at once.
 fn notifier(otter: &Otter, namespace: &str, name: &str, channel: &Value) {
+    notifier_of(otter, namespace, name, channel, &json!({"kinds": ["Stack"]}), "0s");
+}
+
+pub fn notifier_of(otter: &Otter, namespace: &str, name: &str, channel: &Value, selector: &Value, wait: &str) {
     let object = json!({
         "apiVersion": "otternauts.dev/v1", "kind": "Notifier",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "channel": channel, "groupWait": "0s", "groupInterval": "0s", "repeatInterval": "0s",
-            "selector": {"kinds": ["Stack"]},
+            "channel": channel, "selector": selector,
+            "groupWait": wait, "groupInterval": "0s", "repeatInterval": "0s",
         },
     });
     otter.apply(&object.to_string());
 }
 
-fn webhook(url: &str) -> Value {
+pub fn webhook(url: &str) -> Value {
     json!({"webhook": {"url": url, "secretRef": {"name": "signing"}}})
 }
 
@@ -82,7 +87,7 @@ fn notices(got: &Got) -> Vec<String> {
 
 /// Waits for so many messages, and checks that there are no more.
 #[track_caller]
-fn messages(receiver: &Receiver, expected: &[&str]) {
+pub fn messages(receiver: &Receiver, expected: &[&str]) {
     let seen = || receiver.seen().iter().flat_map(notices).collect::<Vec<_>>();
     until("the messages", PATIENCE, || if seen().len() >= expected.len() { Ok(()) } else { Err(seen()) });
     assert_eq!(seen(), expected);

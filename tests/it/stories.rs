@@ -3,6 +3,7 @@
 mod crashes;
 mod everyday;
 mod failures;
+mod notified;
 mod voyage;
 
 use otternauts_harness::{Lab, Otter, until};
