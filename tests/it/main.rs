@@ -5,6 +5,7 @@ mod durability;
 mod guards;
 mod house;
 mod kubectl;
+mod lists;
 mod notify;
 mod refusals;
 mod secrecy;

@@ -8,6 +8,7 @@ pub use connection::Handler;
 
 use anyhow::Context as _;
 use connection::Connection;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ impl Listener {
         let acceptor = TlsAcceptor::from(tls);
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let connections = TaskTracker::new();
+        let crowd = Arc::new(Crowd::default());
         let cut = CancellationToken::new();
         loop {
             // A place first: whoever comes when all are taken waits in the kernel's queue.
@@ -69,9 +71,10 @@ impl Listener {
             };
             let connection =
                 Connection { peer, acceptor: acceptor.clone(), handler: handler.clone(), stop: stop.clone() };
-            let cut = cut.clone();
+            let (cut, crowd) = (cut.clone(), Arc::clone(&crowd));
             connections.spawn(async move {
                 let _place = place;
+                let _counted = Counted::new(crowd);
                 cut.run_until_cancelled(connection.run(stream)).await;
             });
         }
@@ -81,6 +84,56 @@ impl Listener {
             tracing::warn!(open = connections.len(), "connections were cut off");
             cut.cancel();
             connections.wait().await;
+        }
+    }
+}
+
+/// Counts open connections, so that what a crowd has used goes back to the system once most of it has left.
+#[derive(Default)]
+struct Crowd(Mutex<Size>);
+
+/// One open connection.
+struct Counted(Arc<Crowd>);
+
+#[derive(Default)]
+struct Size {
+    open: usize,
+    most: usize,
+}
+
+impl Size {
+    /// Fewer than so many are no crowd.
+    const SOME: usize = 64;
+
+    fn enter(&mut self) {
+        self.open += 1;
+        self.most = self.most.max(self.open);
+    }
+
+    /// True when most have left since the last time.
+    fn leave(&mut self) -> bool {
+        self.open -= 1;
+        let gone = self.most >= Self::SOME && self.open < self.most / 4;
+        if gone {
+            self.most = self.open;
+        }
+        gone
+    }
+}
+
+impl Counted {
+    fn new(crowd: Arc<Crowd>) -> Self {
+        crowd.0.lock().enter();
+        Self(crowd)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let gone = self.0.0.lock().leave();
+        if gone {
+            // Not on this thread, which has requests to serve; without another one it stays as it is.
+            let _ = std::thread::Builder::new().spawn(crate::process::give_back_memory);
         }
     }
 }

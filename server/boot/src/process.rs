@@ -17,7 +17,12 @@ pub fn harden() {
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         // Every arena of glibc keeps what it once had: two are enough for a server that allocates little.
         #[cfg(target_env = "gnu")]
-        libc::mallopt(libc::M_ARENA_MAX, 2);
+        {
+            libc::mallopt(libc::M_ARENA_MAX, 2);
+            // Without these, one big answer raises both for good, and what it took is never given back.
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20);
+        }
     }
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls get a valid pointer to a structure that outlives them.
@@ -26,6 +31,15 @@ pub fn harden() {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
+    }
+}
+
+/// Gives memory that is free, but lies between what is in use, back to the system. Takes some milliseconds.
+pub fn give_back_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim takes a number and locks what it touches.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Answers on their way out: one body type for full and streamed answers, and the headers every answer carries.
 
 use crate::accept::{Accepted, Format, content_type};
+use crate::pieces::Pieces;
 use bytes::Bytes;
 use futures::Stream;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,6 +20,8 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 /// A response body: bytes known up front, or chunks that come as they are made.
 pub enum Body {
     Full(Option<Bytes>),
+    /// A list that [`Answer::settled`] makes into one of the others.
+    List(Box<Pieces>),
     Stream(Chunks),
 }
 
@@ -42,6 +45,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Full(bytes) => write!(f, "Full({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Self::List(list) => write!(f, "List({} items and more)", list.items.len()),
             Self::Stream(_) => f.write_str("Stream"),
         }
     }
@@ -54,6 +58,7 @@ impl http_body::Body for Body {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::List(_) => Poll::Ready(Some(Err("a list was sent before it was settled".into()))),
             Self::Stream(chunks) => chunks.as_mut().poll_next(cx).map(|next| next.map(|c| c.map(Frame::data))),
         }
     }
@@ -65,7 +70,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Stream(_) => SizeHint::default(),
+            Self::List(_) | Self::Stream(_) => SizeHint::default(),
         }
     }
 }
@@ -116,6 +121,14 @@ impl Answer {
         Ok(answer)
     }
 
+    /// As [`Answer::negotiated`], of a list that stays in pieces where nobody needs it as one.
+    pub async fn pieces(code: u16, accepted: Accepted, pieces: Pieces) -> Result<Self, Status> {
+        if accepted.format != Format::Json || accepted.pretty {
+            return Self::negotiated(code, accepted, pieces.join().await?);
+        }
+        Ok(Self::new(code, content_type(accepted.format), Body::List(Box::new(pieces))))
+    }
+
     /// Errors, too, come as YAML to who accepts nothing else.
     #[must_use]
     pub fn error_in(self, format: Format) -> Self {
@@ -161,6 +174,28 @@ impl Answer {
         answer
     }
 
+    /// Makes a list into a body: as one where that is short or what indentation needs, else as a stream.
+    pub async fn settled(mut self, how: &Finish) -> Self {
+        let indented = self.is_indented(how);
+        let Body::List(list) = self.body else { return self };
+        if list.rest.is_none() || indented {
+            return match list.join().await {
+                Ok(bytes) => Self { body: Body::from(bytes), ..self },
+                Err(status) => status.into(),
+            };
+        }
+        if how.gzip {
+            compressed(&mut self.headers);
+        }
+        Self { body: list.stream(how.gzip), ..self }
+    }
+
+    fn is_indented(&self, how: &Finish) -> bool {
+        let json =
+            self.headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+        json && (self.pretty == Pretty::Always || (self.pretty == Pretty::AsAsked && how.pretty))
+    }
+
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -198,16 +233,15 @@ pub struct Finish {
 
 /// Puts on what every answer carries: Audit-Id, Cache-Control, Date, warnings, indentation, gzip (rows T8, T9, T12, F6).
 pub fn finish(answer: Answer, how: &Finish) -> Response<Body> {
-    let Answer { code, mut headers, mut body, pretty, reason: _ } = answer;
-    let json = headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    let indented = answer.is_indented(how);
+    let Answer { code, mut headers, mut body, pretty: _, reason: _ } = answer;
     if let Body::Full(Some(bytes)) = &mut body {
-        if json && (pretty == Pretty::Always || (pretty == Pretty::AsAsked && how.pretty)) {
+        if indented {
             *bytes = indent(bytes).into();
         }
         if how.gzip && bytes.len() > GZIP_FROM {
             *bytes = gzip(bytes);
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+            compressed(&mut headers);
         }
     }
     if let Ok(id) = HeaderValue::from_str(&how.audit_id) {
@@ -225,6 +259,11 @@ pub fn finish(answer: Answer, how: &Finish) -> Response<Body> {
     *response.status_mut() = code;
     *response.headers_mut() = headers;
     response
+}
+
+fn compressed(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Answers above this many bytes are worth compressing (row T8).

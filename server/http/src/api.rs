@@ -217,7 +217,8 @@ impl Exchange {
         let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
         let source = parts.extensions.get::<Peer>().and_then(|p| p.address).map(|a| a.ip());
         let head = parts.method == http::Method::HEAD;
-        let outcome = self.answer(parts, body).await;
+        let mut outcome = self.answer(parts, body).await;
+        outcome.answer = outcome.answer.settled(&how).await;
         let labels = measure::labels(&self.route, outcome.served.as_ref(), apply);
         let code = outcome.answer.code.as_u16();
         let metrics = &self.api.parts.metrics.requests;

@@ -18,6 +18,7 @@ mod measure;
 mod openapi;
 mod options;
 mod partial;
+mod pieces;
 mod query;
 mod reviews;
 mod routes;

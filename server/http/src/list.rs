@@ -3,23 +3,27 @@
 use crate::accept::{Accepted, Shape};
 use crate::answer::Answer;
 use crate::partial::{list_meta, write as write_partial};
+use crate::pieces::Pieces;
 use crate::table::{Include, Tables};
 use bytes::Bytes;
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{ServedList, Target};
 
 /// Answers a list in the shape asked for.
-pub fn answer(
+pub async fn answer(
     target: &Target,
     accepted: Accepted,
     include: Include,
-    list: &ServedList,
+    mut list: ServedList,
     now: Timestamp,
 ) -> Result<Answer, Status> {
+    if !matches!(accepted.shape, Shape::Object) {
+        list.read_all().await?;
+    }
     let bytes = match accepted.shape {
-        Shape::Object => plain(target, list),
-        Shape::Table(version) => Tables::new(target, version, include).list(list, now)?,
-        Shape::PartialList(version) => partial(list, version)?,
+        Shape::Object => return Answer::pieces(200, accepted, plain(target, list)).await,
+        Shape::Table(version) => Tables::new(target, version, include).list(&list, now)?,
+        Shape::PartialList(version) => partial(&list, version)?,
         Shape::Partial(_) => return Err(list_refused(target)),
     };
     Answer::negotiated(200, accepted, bytes)
@@ -39,43 +43,25 @@ fn json(text: &str) -> String {
     String::from_utf8(crate::answer::encode(&text.into())).unwrap_or_default()
 }
 
-fn plain(target: &Target, list: &ServedList) -> Bytes {
+fn plain(target: &Target, list: ServedList) -> Pieces {
     let gvk = target.definition.gvk(&target.version);
     let (api_version, kind) = (json(&gvk.api_version()), json(&target.definition.names.list_kind));
-    let size: usize = list.items.iter().map(|i| i.len() + 1).sum();
-    let mut out = Vec::with_capacity(size + 512 + list.continue_token.len());
+    let (mut head, mut tail) = (Vec::with_capacity(256), Vec::with_capacity(256));
     if target.definition.is_builtin() {
-        out.extend_from_slice(format!(r#"{{"kind":{kind},"apiVersion":{api_version},"metadata":"#).as_bytes());
-        out.extend_from_slice(&list_meta(&list.resource_version, &list.continue_token, list.remaining));
-        out.extend_from_slice(br#","items":["#);
-        items(&mut out, list);
-        out.extend_from_slice(b"]}");
+        head.extend_from_slice(format!(r#"{{"kind":{kind},"apiVersion":{api_version},"metadata":"#).as_bytes());
+        head.extend_from_slice(&list_meta(&list.resource_version, &list.continue_token, list.remaining));
+        head.extend_from_slice(br#","items":["#);
+        tail.extend_from_slice(b"]}");
     } else {
-        out.extend_from_slice(format!(r#"{{"apiVersion":{api_version},"items":["#).as_bytes());
-        items(&mut out, list);
-        out.extend_from_slice(format!(r#"],"kind":{kind},"metadata":{{"continue":"#).as_bytes());
-        out.extend_from_slice(json(&list.continue_token).as_bytes());
+        head.extend_from_slice(format!(r#"{{"apiVersion":{api_version},"items":["#).as_bytes());
+        tail.extend_from_slice(format!(r#"],"kind":{kind},"metadata":{{"continue":"#).as_bytes());
+        tail.extend_from_slice(json(&list.continue_token).as_bytes());
         if let Some(remaining) = list.remaining {
-            out.extend_from_slice(format!(r#","remainingItemCount":{remaining}"#).as_bytes());
+            tail.extend_from_slice(format!(r#","remainingItemCount":{remaining}"#).as_bytes());
         }
-        out.extend_from_slice(format!(r#","resourceVersion":{}}}}}"#, json(&list.resource_version)).as_bytes());
+        tail.extend_from_slice(format!(r#","resourceVersion":{}}}}}"#, json(&list.resource_version)).as_bytes());
     }
-    out.into()
-}
-
-fn items(out: &mut Vec<u8>, list: &ServedList) {
-    for (i, item) in list.items.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        match item.get(list.item_cut..) {
-            Some(rest) if list.item_cut > 0 => {
-                out.push(b'{');
-                out.extend_from_slice(rest);
-            }
-            _ => out.extend_from_slice(item),
-        }
-    }
+    Pieces { head, items: list.items, rest: list.rest, cut: list.item_cut, tail }
 }
 
 fn partial(list: &ServedList, version: &str) -> Result<Bytes, Status> {

@@ -1,5 +1,6 @@
 //! What the verbs answer: exact bytes, wherever that is possible.
 
+use crate::rest::Rest;
 use bytes::Bytes;
 use otternauts_meta::Status;
 
@@ -12,15 +13,30 @@ pub struct Served {
 }
 
 /// A list on its way out: items as exact bytes, in the version asked for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ServedList {
+    /// The first of them, or all.
     pub items: Vec<Bytes>,
+    /// The others, of a long list.
+    pub rest: Option<Rest>,
     /// Items of built-in kinds stand in lists without `kind` and `apiVersion` (row L1): when this is not 0, a plain JSON list
     /// writes `{` in the place of so many leading bytes of each item. Tables and partial metadata read the whole item.
     pub item_cut: usize,
     pub resource_version: String,
     pub continue_token: String,
     pub remaining: Option<u64>,
+}
+
+impl ServedList {
+    /// Reads the rest, for who needs all items at once.
+    pub async fn read_all(&mut self) -> Result<(), Status> {
+        while let Some(mut rest) = self.rest.take() {
+            let (items, more) = rest.next().await?;
+            self.items.extend(items);
+            self.rest = more.then_some(rest);
+        }
+        Ok(())
+    }
 }
 
 /// What a delete did.

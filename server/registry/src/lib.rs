@@ -20,6 +20,7 @@ mod kinds;
 mod metadata;
 mod registry;
 mod request;
+mod rest;
 mod selection;
 mod shape;
 mod verbs;
@@ -36,4 +37,5 @@ pub use request::{
     Body, Caller, DeleteOptions, FieldValidation, ListOptions, PatchType, Subresource, Target, WatchOptions,
     WriteOptions,
 };
+pub use rest::Rest;
 pub use verbs::watch::WatchSession;

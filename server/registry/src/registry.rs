@@ -11,6 +11,7 @@ use otternauts_vault::Vault;
 use parking_lot::Mutex;
 use ring::hmac;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, watch};
 
@@ -51,6 +52,8 @@ pub(crate) struct Inner {
     pub definitions: arc_swap::ArcSwap<Definitions>,
     pub changed: watch::Sender<u64>,
     pub token_key: hmac::Key,
+    /// How many long lists are under way.
+    pub long_lists: Arc<AtomicUsize>,
     gate: Arc<RwLock<()>>,
     lanes: [tokio::sync::Mutex<()>; LANES],
 }
@@ -76,6 +79,7 @@ impl Registry {
             definitions: arc_swap::ArcSwap::new(definitions),
             catalog: Mutex::new(catalog),
             token_key,
+            long_lists: Arc::default(),
             gate: Arc::new(RwLock::new(())),
             lanes: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         };

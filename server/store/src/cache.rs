@@ -6,8 +6,8 @@ use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many bytes of bodies are kept.
-pub(crate) const CACHE_BYTES: usize = 8 << 20;
+/// How many bytes of bodies are kept: the objects of a fleet of ordinary size are served without a read.
+pub(crate) const CACHE_BYTES: usize = 16 << 20;
 /// What an entry costs beside its body.
 const OVERHEAD: usize = 256;
 
@@ -35,6 +35,17 @@ impl Cache {
         let slot = state.slots.get(&place)?;
         slot.used.store(true, Ordering::Relaxed);
         Some(slot.record.clone())
+    }
+
+    /// As [`Cache::get`], for many places under one lock.
+    pub(crate) fn get_all(&self, places: impl Iterator<Item = Place>) -> Vec<Option<Record>> {
+        let state = self.state.read();
+        let get = |place| {
+            let slot = state.slots.get(&place)?;
+            slot.used.store(true, Ordering::Relaxed);
+            Some(slot.record.clone())
+        };
+        places.map(get).collect()
     }
 
     pub(crate) fn put(&self, place: Place, record: Record) {

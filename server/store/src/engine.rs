@@ -50,7 +50,7 @@ impl Engine {
         matches!(self, Engine::Sqlite(_))
     }
 
-    /// Reads rows in the order given, checking each one's checksum.
+    /// Reads rows, their places ascending, in that order, checking each one's checksum.
     pub(crate) fn rows(&self, visible: &Visible, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<()> {
         match self {
             Engine::Memory(engine) => engine.rows(places, visit),

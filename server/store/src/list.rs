@@ -10,11 +10,14 @@ use crate::log::{Header, Place};
 use crate::observer::Statement;
 use crate::record::{List, Page, Record};
 use crate::store::Inner;
-use std::collections::{BTreeMap, HashMap};
+use bytes::{Bytes, BytesMut};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The most rows read in one snapshot transaction (R39).
 const SNAPSHOT_ROWS: usize = 500;
+/// A page with a limit is cut shorter than that where its objects are large.
+const PAGE_BYTES: usize = 16 << 20;
 /// How often a list of the newest state starts over because compaction passed it by.
 const TRIES: usize = 100;
 
@@ -97,11 +100,21 @@ fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Page>> {
             entries = undo(entries, before);
         }
     }
-    let more = list.limit > 0 && entries.len() > list.limit;
+    let mut more = list.limit > 0 && entries.len() > list.limit;
     if more {
         entries.truncate(list.limit);
     }
-    let Some(records) = records(inner, &list.range.resource, &entries)? else { return Ok(None) };
+    let bound = if list.limit > 0 { PAGE_BYTES } else { usize::MAX };
+    let records = loop {
+        match records(inner, &list.range.resource, &entries, bound)? {
+            Found::All(records) => break records,
+            Found::Gone => return Ok(None),
+            Found::TooMuch => {
+                entries.truncate(entries.len().div_ceil(4));
+                (more, remaining_after) = (true, None);
+            }
+        }
+    };
     Ok(Some(Page { records, revision: at, more, remaining: if more { remaining_after } else { None } }))
 }
 
@@ -147,43 +160,70 @@ fn push(entries: &mut Vec<Entry>, namespace: Arc<str>, name: Arc<str>, place: Pl
     }
 }
 
-/// The records of entries, from the cache or the log; `None` when one is gone.
-fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry]) -> Result<Option<Vec<Record>>> {
-    let mut records = Vec::with_capacity(entries.len());
-    for entries in entries.chunks(SNAPSHOT_ROWS) {
-        let start = records.len();
-        let mut missing: Vec<Place> = Vec::new();
-        let mut cached: HashMap<Place, Record> = HashMap::new();
-        for (_, _, place) in entries {
-            match inner.visible.cache.get(*place) {
-                Some(record) => drop(cached.insert(*place, record)),
-                None => missing.push(*place),
-            }
+enum Found {
+    All(Vec<Record>),
+    /// One of them is not there any more.
+    Gone,
+    /// Together they are more bytes than one page may hold.
+    TooMuch,
+}
+
+/// The records of entries, from the cache or the log; of one entry alone whatever its size.
+fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry], bound: usize) -> Result<Found> {
+    let mut records: Vec<Option<Record>> = inner.visible.cache.get_all(entries.iter().map(|(_, _, place)| *place));
+    // In the order of the log: neighbours are read at once, and each of its pages a single time.
+    let mut missing: Vec<(Place, usize)> =
+        (0..entries.len()).filter(|i| records[*i].is_none()).map(|i| (entries[i].2, i)).collect();
+    missing.sort_unstable();
+    let mut bytes: usize = records.iter().flatten().map(|record| record.body.len()).sum();
+    for missing in missing.chunks(SNAPSHOT_ROWS) {
+        if bytes > bound && entries.len() > 1 {
+            return Ok(Found::TooMuch);
         }
-        let mut rest = entries.iter();
-        let mut take_cached = |upto: Option<Place>, records: &mut Vec<Record>| -> Option<Key> {
-            for (namespace, name, place) in rest.by_ref() {
-                if Some(*place) == upto {
-                    let key = Key { resource: resource.clone(), namespace: namespace.clone(), name: name.clone() };
-                    return Some(key);
-                }
-                records.extend(cached.remove(place));
-            }
-            None
-        };
-        if !missing.is_empty() {
-            let what = Statement::List;
-            inner.engine.rows(&inner.visible, what, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
-                if let Some(key) = take_cached(Some(header.place), &mut records) {
-                    let revision = header.place.revision();
-                    records.push(Record { key, revision, body: body.bytes(), schema: header.schema });
-                }
-            })?;
-        }
-        take_cached(None, &mut records);
-        if records.len() - start != entries.len() {
-            return Ok(None);
+        for (i, record) in read(inner, resource, entries, missing)? {
+            bytes += record.body.len();
+            records[i] = Some(record);
         }
     }
-    Ok(Some(records))
+    Ok(records.into_iter().collect::<Option<_>>().map_or(Found::Gone, Found::All))
+}
+
+/// Reads some of the entries, given by place and index, places ascending.
+fn read(
+    inner: &Inner,
+    resource: &Arc<str>,
+    entries: &[Entry],
+    wanted: &[(Place, usize)],
+) -> Result<Vec<(usize, Record)>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    let mut blocks = Blocks::default();
+    let places: Vec<Place> = wanted.iter().map(|(place, _)| *place).collect();
+    let mut rest = wanted.iter();
+    inner.engine.rows(&inner.visible, Statement::List, &places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+        let Some((_, i)) = rest.find(|(place, _)| *place == header.place) else { return };
+        let (namespace, name, place) = &entries[*i];
+        let key = Key { resource: resource.clone(), namespace: namespace.clone(), name: name.clone() };
+        let body = match body {
+            BodyRef::Shared(bytes) => (*bytes).clone(),
+            BodyRef::Borrowed(bytes) => blocks.keep(bytes),
+        };
+        found.push((*i, Record { key, revision: place.revision(), body, schema: header.schema }));
+    })?;
+    Ok(found)
+}
+
+/// Bodies of one list side by side in blocks: a page of five hundred is some ten allocations, given back as a whole.
+#[derive(Default)]
+struct Blocks(BytesMut);
+
+impl Blocks {
+    const SIZE: usize = 64 << 10;
+
+    fn keep(&mut self, body: &[u8]) -> Bytes {
+        if self.0.capacity() < body.len() {
+            self.0 = BytesMut::with_capacity(Self::SIZE.max(body.len()));
+        }
+        self.0.extend_from_slice(body);
+        self.0.split().freeze()
+    }
 }

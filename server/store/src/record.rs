@@ -82,6 +82,6 @@ pub struct List {
     pub at: Option<Revision>,
     /// Only keys after this one (namespace, name), in byte order.
     pub after: Option<(Arc<str>, Arc<str>)>,
-    /// 0: no limit.
+    /// 0: no limit. A page of very large objects can be shorter although more follow.
     pub limit: usize,
 }

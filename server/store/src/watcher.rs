@@ -152,7 +152,8 @@ fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc
     }
     let mut before: HashMap<Place, Record> = rows.iter().map(|row| (row.place, row.record())).collect();
     let previous = rows.iter().map(|row| row.previous);
-    let missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
+    let mut missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
+    missing.sort_unstable();
     inner.engine.rows(visible, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         let key = Key::new(range.resource.clone(), header.namespace, header.name);
         let revision = header.place.revision();

@@ -1,6 +1,6 @@
 //! One API server, reached with a kubeconfig over HTTP/1.1 and TLS, one connection a client.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -111,6 +111,19 @@ impl Connection {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         Ok(self.send.send_request(request.body(Full::new(body))?).await?)
+    }
+
+    /// A GET whose answer is read to its end and thrown away: how many bytes it had. A client that keeps nothing measures the
+    /// server.
+    pub async fn length(&mut self, path: &str) -> Result<usize> {
+        let response = self.start(Method::GET, path, Bytes::new()).await?;
+        let code = response.status();
+        ensure!(code.is_success(), "GET {path}: {code}");
+        let (mut body, mut length) = (response.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            length += frame?.data_ref().map_or(0, Bytes::len);
+        }
+        Ok(length)
     }
 
     /// A request whose whole answer is read. A code of 300 or more is an error, but for those in `also`.

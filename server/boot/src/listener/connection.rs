@@ -64,7 +64,7 @@ impl<H: Handler> Connection<H> {
                 () = self.stop.cancelled() => None,
             }
         };
-        let Some(stream) = greeted.await else { return };
+        let Some(stream) = Box::pin(greeted).await else { return };
         let (_, session) = stream.get_ref();
         let user = session.peer_certificates().and_then(|chain| certificates::user_of(chain.first()?));
         let peer = self.peer;
@@ -77,7 +77,8 @@ impl<H: Handler> Connection<H> {
                 first.notify_one();
                 request.extensions_mut().insert(known.clone());
                 let handler = handler.clone();
-                async move { Ok::<_, Infallible>(handler.handle(request).await) }
+                // On the heap and gone with the answer's head: a connection that only streams does not carry it along.
+                Box::pin(async move { Ok::<_, Infallible>(handler.handle(request).await) })
             })
         };
         let io = TokioIo::new(stream);

@@ -120,3 +120,14 @@ async fn plain_http_is_told_so_and_the_port_closes_when_we_stop() {
     assert!(TcpStream::connect(server.address).await.is_err(), "the port is closed");
     drop(idle);
 }
+
+#[test]
+fn a_crowd_that_has_left_is_noticed_once() {
+    let mut size = Size::default();
+    (0..1000).for_each(|_| size.enter());
+    let noticed = (0..1000).filter(|_| size.leave()).count();
+    // At 249 of 1000, and at 62 of 249; 62 are no crowd.
+    assert_eq!((noticed, size.open), (2, 0));
+    (0..63).for_each(|_| size.enter());
+    assert!(!(0..63).any(|_| size.leave()), "few come and go all the time");
+}

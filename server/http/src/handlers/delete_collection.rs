@@ -13,5 +13,5 @@ pub async fn run(call: &Call, target: &Target, sent: Bytes) -> Result<Answer, St
     let list = crate::options::list(&call.query)?;
     let options = super::delete::options(call, &sent)?;
     let deleted = call.registry().delete_collection(&call.caller, target, &list, &options).await?;
-    crate::list::answer(target, accepted, include, &deleted, now())
+    crate::list::answer(target, accepted, include, deleted, now()).await
 }

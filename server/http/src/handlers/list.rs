@@ -14,5 +14,5 @@ pub async fn run(call: &Call, target: &Target) -> Result<Answer, Status> {
     let include = call.include(accepted)?;
     let options = crate::options::list(&call.query)?;
     let list = call.registry().list(&call.caller, target, &options).await?;
-    crate::list::answer(target, accepted, include, &list, now())
+    crate::list::answer(target, accepted, include, list, now()).await
 }

@@ -52,6 +52,26 @@ async fn lists_are_in_order_and_selected_rows_l12_to_l18() {
 }
 
 #[tokio::test]
+async fn a_long_list_is_read_bit_by_bit_and_all_of_one_moment() {
+    let world = world().await;
+    world.widgets().await;
+    for i in 0..600 {
+        world.create("widgets@default", widget(&format!("w{i:03}"))).await.expect("created");
+    }
+    let mut list = world.list("widgets@default", &ListOptions::default()).await.expect("a list");
+    let first = list.items.len();
+    assert!(first < 600 && list.rest.is_some(), "{first}");
+    // What happens meanwhile, in the part that is not read yet and in the one that is, is not in it.
+    world.delete("widgets@default w599").await.expect("deleted");
+    world.delete("widgets@default w000").await.expect("deleted");
+    world.create("widgets@default", widget("w5990")).await.expect("created");
+    list.read_all().await.expect("the rest");
+    let expected: Vec<String> = (0..600).map(|i| format!("w{i:03}")).collect();
+    assert_eq!(names(&list), expected);
+    assert!(list.rest.is_none() && list.continue_token.is_empty() && list.remaining.is_none());
+}
+
+#[tokio::test]
 async fn pages_are_of_one_snapshot_rows_l8_l9_l11() {
     let world = world().await;
     five(&world).await;

@@ -35,6 +35,7 @@ impl Registry {
         }
         Ok(ServedList {
             items,
+            rest: None,
             item_cut: encode::cut(&shape.definition, &shape.version),
             resource_version: chosen.revision.to_string(),
             continue_token: chosen.continue_token,

@@ -4,12 +4,13 @@ use super::{bad_version, parse_version};
 use crate::continue_token::ContinueToken;
 use crate::registry::{Registry, store_status};
 use crate::request::{Caller, ListOptions, Target};
+use crate::rest::Rest;
 use crate::selection::Selection;
 use crate::shape::Shape;
 use crate::writing::options_error;
 use crate::{ServedList, encode};
 use otternauts_meta::{FieldError, Path, Status};
-use otternauts_store::{Error, List, Page, Record, Revision};
+use otternauts_store::{Error, List, Page, Range, Record, Revision};
 use std::sync::Arc;
 
 /// Records read at once when a selector leaves some of them out.
@@ -32,15 +33,31 @@ impl Registry {
     pub async fn list(&self, caller: &Caller, target: &Target, options: &ListOptions) -> Result<ServedList, Status> {
         let _ = caller;
         let shape = self.shape(target);
+        if options.limit == 0 && options.continue_token.is_empty() {
+            let selection = Selection::new(&shape, target, &options.labels, &options.fields)?;
+            if selection.is_everything() {
+                return self.everything(shape, selection.range, options).await;
+            }
+        }
         let chosen = self.choose(&shape, target, options).await?;
         let items = chosen.records.iter().map(|record| shape.serve(record)).collect::<Result<_, _>>()?;
         Ok(ServedList {
             items,
+            rest: None,
             item_cut: encode::cut(&shape.definition, &shape.version),
             resource_version: chosen.revision.to_string(),
             continue_token: chosen.continue_token,
             remaining: chosen.remaining,
         })
+    }
+
+    /// A whole collection: the first objects now, the others as they are asked for.
+    async fn everything(&self, shape: Shape, range: Range, options: &ListOptions) -> Result<ServedList, Status> {
+        let at = self.start(check_options(options)?, options).await?;
+        let item_cut = encode::cut(&shape.definition, &shape.version);
+        let (items, revision, rest) = Rest::begin(&self.inner.store, &self.inner.long_lists, shape, range, at).await?;
+        let (resource_version, continue_token) = (revision.to_string(), String::new());
+        Ok(ServedList { items, rest, item_cut, resource_version, continue_token, remaining: None })
     }
 
     /// The records a list request means, without serving them.
@@ -105,6 +122,9 @@ impl Registry {
             let Page { records: page, revision, more, remaining } = self.inner.store.list(wanted.clone()).await?;
             wanted.at = Some(revision);
             wanted.after = page.last().map(|r| (r.key.namespace.clone(), r.key.name.clone()));
+            if selection.is_everything() {
+                return Ok(Ok(Fetched { records: page, revision, more, remaining }));
+            }
             let mut read = page.into_iter();
             for record in read.by_ref() {
                 match selection.matches(shape, &record) {

@@ -158,10 +158,11 @@ impl Sqlite {
         if places.is_empty() {
             return Ok(());
         }
+        debug_assert!(places.is_sorted());
         let started = Instant::now();
         let read = |connection: &Connection| {
-            let mut statement = connection.prepare_cached(ROW).map_err(engine)?;
-            places.iter().try_for_each(|place| visit_row(&mut statement, *place, visit))
+            let mut statement = connection.prepare_cached(ROWS).map_err(engine)?;
+            runs(places).try_for_each(|run| visit_run(&mut statement, run, visit))
         };
         if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) }?;
         visible.observer.statement(what, started.elapsed());
@@ -212,19 +213,39 @@ fn run_or_abort(writer: writer::Writer, requests: &mpsc::Receiver<Request>) {
 }
 
 const HEADER: &str = "SELECT id, resource, namespace, name, op, schema, previous FROM log WHERE id = ?1";
-const ROW: &str = "SELECT id, resource, namespace, name, op, schema, previous, checksum, body FROM log WHERE id = ?1";
+const ROWS: &str = "SELECT id, resource, namespace, name, op, schema, previous, checksum, body FROM log WHERE id BETWEEN ?1 AND ?2 \
+     ORDER BY id";
+/// Up to so many revisions that nobody asked for are stepped over rather than sought around.
+const GAP: u64 = 4;
 
-/// Reads one row with the statement [`ROW`], if it is there, and checks it.
-fn visit_row(statement: &mut rusqlite::Statement<'_>, place: Place, visit: Visit<'_>) -> Result<()> {
-    let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
-    let Some(row) = rows.next().map_err(engine)? else { return Ok(()) };
+/// Cuts ascending places into runs of near neighbours: a step to the next row costs a fraction of a search.
+fn runs(places: &[Place]) -> impl Iterator<Item = &[Place]> {
+    places.chunk_by(|a, b| b.revision() - a.revision() <= GAP)
+}
+
+/// Reads the rows of one run that are there, and checks each.
+fn visit_run(statement: &mut rusqlite::Statement<'_>, run: &[Place], visit: Visit<'_>) -> Result<()> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let mut rows = statement.query([first.0 as i64, last.0 as i64]).map_err(engine)?;
+    let mut wanted = run.iter().peekable();
+    while let Some(row) = rows.next().map_err(engine)? {
+        let place = Place(row.get::<_, i64>(0).map_err(engine)? as u64);
+        while wanted.next_if(|w| **w < place).is_some() {}
+        if wanted.next_if_eq(&&place).is_some() {
+            visit_row(row, visit)?;
+        }
+    }
+    Ok(())
+}
+
+fn visit_row(row: &rusqlite::Row<'_>, visit: Visit<'_>) -> Result<()> {
     let header = header(row).map_err(engine)?;
     let checksum: i64 = row.get(7).map_err(engine)?;
     let body = row.get_ref(8).and_then(|body| Ok(body.as_blob()?)).map_err(engine)?;
     if header.checksum(body) != checksum as u64 {
         let key = crate::key::Key::new(header.resource, header.namespace, header.name);
-        tracing::error!(?key, revision = place.revision(), "a stored row does not match its checksum");
-        return Err(Error::Corrupt { key, revision: place.revision() });
+        tracing::error!(?key, revision = header.place.revision(), "a stored row does not match its checksum");
+        return Err(Error::Corrupt { key, revision: header.place.revision() });
     }
     visit(&header, &BodyRef::Borrowed(body));
     Ok(())

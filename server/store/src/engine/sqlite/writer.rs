@@ -5,7 +5,7 @@
 use crate::batch::Batch;
 use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
-use crate::engine::sqlite::{ROW, Request, engine, visit_row};
+use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
 use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::observer::Statement;
@@ -372,8 +372,8 @@ fn failure(doing: &'static str, error: rusqlite::Error) -> Error {
 /// The row an event needs as its previous state. An unreadable one harms only itself (P16).
 fn read_record(connection: &Connection, place: Place) -> Option<Record> {
     let mut found = None;
-    let result = connection.prepare_cached(ROW).map_err(engine).and_then(|mut statement| {
-        visit_row(&mut statement, place, &mut |header, body| {
+    let result = connection.prepare_cached(ROWS).map_err(engine).and_then(|mut statement| {
+        visit_run(&mut statement, &[place], &mut |header, body| {
             let key = crate::key::Key::new(header.resource, header.namespace, header.name);
             found = Some(Record { key, revision: place.revision(), body: body.bytes(), schema: header.schema });
         })

@@ -1,0 +1,166 @@
+//! A list on its way out. A long one is read, joined, compressed and encrypted part by part, each step on the part that the one
+//! before has just made: no moment holds the whole, and who lists much waits for the slowest step, not for their sum.
+
+use crate::answer::{Body, BodyError};
+use bytes::{Bytes, BytesMut};
+use flate2::write::GzEncoder;
+use futures::stream;
+use otternauts_meta::Status;
+use otternauts_registry::Rest;
+use std::io::Write as _;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// About so many bytes make a part.
+const PART: usize = 64 << 10;
+/// Parts that wait for a slow reader.
+const PARTS: usize = 4;
+/// The longest a list may take to be sent: as long as the history it is read from is kept.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// JSON text: a head, items with commas between them, a tail.
+pub struct Pieces {
+    pub head: Vec<u8>,
+    pub items: Vec<Bytes>,
+    pub rest: Option<Rest>,
+    /// When not 0, `{` stands for so many leading bytes of each item.
+    pub cut: usize,
+    pub tail: Vec<u8>,
+}
+
+impl Pieces {
+    /// All of it, as one.
+    pub async fn join(mut self) -> Result<Bytes, Status> {
+        let size: usize = self.items.iter().map(|item| item.len() + 1).sum();
+        let mut out = BytesMut::with_capacity(self.head.len() + size + self.tail.len());
+        out.extend_from_slice(&self.head);
+        let mut first = true;
+        loop {
+            for item in std::mem::take(&mut self.items) {
+                write_item(&mut out, &item, self.cut, &mut first);
+            }
+            if !self.next().await? {
+                break;
+            }
+        }
+        out.extend_from_slice(&self.tail);
+        Ok(out.freeze())
+    }
+
+    /// Reads the next items; false when there are no more.
+    async fn next(&mut self) -> Result<bool, Status> {
+        let Some(mut rest) = self.rest.take() else { return Ok(false) };
+        let (items, more) = rest.next().await?;
+        self.items = items;
+        self.rest = more.then_some(rest);
+        Ok(true)
+    }
+
+    /// A body that is made while it is sent.
+    pub fn stream(self, compress: bool) -> Body {
+        let (parts, ready) = mpsc::channel(PARTS);
+        tokio::spawn(async move {
+            let mut sender =
+                Sender { parts, zip: compress.then(|| GzEncoder::new(Vec::new(), flate2::Compression::fast())) };
+            match tokio::time::timeout(DEADLINE, self.send(&mut sender)).await {
+                Ok(Ok(())) | Ok(Err(Ended::ByReader)) => {}
+                Ok(Err(Ended::ByUs(error))) => drop(sender.parts.send(Err(error)).await),
+                Err(late) => drop(sender.parts.try_send(Err(late.into()))),
+            }
+        });
+        let parts = stream::unfold(ready, |mut ready| async { ready.recv().await.map(|part| (part, ready)) });
+        Body::stream(parts)
+    }
+
+    async fn send(mut self, sender: &mut Sender) -> Result<(), Ended> {
+        let mut part = BytesMut::with_capacity(PART * 2);
+        part.extend_from_slice(&self.head);
+        let mut first = true;
+        loop {
+            let (items, cut) = (std::mem::take(&mut self.items), self.cut);
+            let out = async {
+                for item in items {
+                    write_item(&mut part, &item, cut, &mut first);
+                    if part.len() >= PART {
+                        sender.send(part.split().freeze()).await?;
+                        part.reserve(PART * 2);
+                    }
+                }
+                Ok(())
+            };
+            // The next items are read while these are sent.
+            let (sent, read) = tokio::join!(out, self.next());
+            sent?;
+            if !read.map_err(|status| Ended::ByUs(status.message.into()))? {
+                break;
+            }
+        }
+        part.extend_from_slice(&self.tail);
+        sender.send(part.freeze()).await?;
+        sender.finish().await
+    }
+}
+
+/// Why a list was not sent to its end.
+enum Ended {
+    ByReader,
+    ByUs(BodyError),
+}
+
+struct Sender {
+    parts: mpsc::Sender<Result<Bytes, BodyError>>,
+    zip: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl Sender {
+    async fn send(&mut self, part: Bytes) -> Result<(), Ended> {
+        let Some(zip) = &mut self.zip else { return self.pass(part).await };
+        // Writing into a vector does not fail.
+        let _ = zip.write_all(&part);
+        let part = std::mem::take(zip.get_mut());
+        if part.is_empty() { Ok(()) } else { self.pass(part.into()).await }
+    }
+
+    async fn finish(&mut self) -> Result<(), Ended> {
+        match self.zip.take().map(GzEncoder::finish) {
+            None => Ok(()),
+            Some(Ok(last)) => self.pass(last.into()).await,
+            Some(Err(error)) => Err(Ended::ByUs(error.into())),
+        }
+    }
+
+    async fn pass(&self, part: Bytes) -> Result<(), Ended> {
+        self.parts.send(Ok(part)).await.map_err(|_| Ended::ByReader)
+    }
+}
+
+fn write_item(out: &mut BytesMut, item: &[u8], cut: usize, first: &mut bool) {
+    if !std::mem::replace(first, false) {
+        out.extend_from_slice(b",");
+    }
+    match item.get(cut..) {
+        Some(rest) if cut > 0 => {
+            out.extend_from_slice(b"{");
+            out.extend_from_slice(rest);
+        }
+        _ => out.extend_from_slice(item),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn items_stand_with_commas_and_without_what_is_cut() {
+        let check = async |items: &[&'static str], cut, expected: &str| {
+            let items = items.iter().map(|item| Bytes::from_static(item.as_bytes())).collect();
+            let pieces = Pieces { head: b"[".to_vec(), items, rest: None, cut, tail: b"]".to_vec() };
+            assert_eq!(pieces.join().await.expect("no rest"), expected);
+        };
+        check(&[], 0, "[]").await;
+        check(&["aa"], 0, "[aa]").await;
+        check(&["aa", "bb"], 0, "[aa,bb]").await;
+        check(&["xxa", "xxbb"], 2, "[{a,{bb]").await;
+    }
+}
