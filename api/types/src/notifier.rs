@@ -272,6 +272,9 @@ pub struct Notice {
     pub state: NoticeState,
     pub severity: Severity,
     pub object: NoticeObject,
+    /// Of a Stack: the version that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
     pub reason: String,
     #[serde(default)]
     pub message: String,
@@ -308,6 +311,9 @@ pub struct NoticeObject {
 #[serde(rename_all = "camelCase")]
 pub struct OpenIncident {
     pub object: NoticeObject,
+    /// Of a Stack: the version that failed. Another version that fails is another change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
     pub reason: String,
     pub severity: Severity,
     /// When it was last told.

@@ -80,13 +80,13 @@ fn problems(asker: &Asker<'_>, observed: &Observed, now: Timestamp) -> Vec<Pendi
                 room -= 1;
                 NoticeState::Problem
             }
-            Some(told) if told.reason != problem.reason => NoticeState::Problem,
+            Some(told) if told.reason != problem.reason || told.version != subject.version => NoticeState::Problem,
             Some(told) if is_due_again(asker, told, now) => NoticeState::Repeated,
             Some(_) => continue,
         };
         let since = if state == NoticeState::Repeated { Timestamp::MIN } else { subject.since };
         let notice = notice(state, severity, &subject.object, &problem.reason, &problem.message, subject.since);
-        found.push(Pending { since, revision: None, notice });
+        found.push(Pending { since, revision: None, notice: Notice { version: subject.version, ..notice } });
     }
     found
 }
@@ -114,6 +114,7 @@ fn adopt(asker: &Asker<'_>, observed: &Observed) -> Vec<OpenIncident> {
         let told = told_about(asker.status, uid, &problem.reason, subject.since)?;
         Some(OpenIncident {
             object: subject.object.clone(),
+            version: subject.version,
             reason: problem.reason.clone(),
             severity,
             told: told.to_owned(),
@@ -222,7 +223,8 @@ fn id(uid: &str, notices: &[Notice]) -> String {
     hash.update(uid);
     for n in notices {
         let state = format!("{:?}", n.state);
-        for part in [state.as_str(), &n.object.kind, &n.object.uid, &n.reason, &n.message, &n.time] {
+        let version = n.version.unwrap_or_default().to_string();
+        for part in [state.as_str(), &n.object.kind, &n.object.uid, &version, &n.reason, &n.message, &n.time] {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -239,7 +241,7 @@ fn notice(
     at: Timestamp,
 ) -> Notice {
     let (reason, message) = (reason.to_owned(), shortened(message));
-    Notice { state, severity, object: object.clone(), reason, message, time: whole_seconds(at) }
+    Notice { state, severity, object: object.clone(), version: None, reason, message, time: whole_seconds(at) }
 }
 
 fn open<'a>(status: &'a NotifierStatus, object: &NoticeObject) -> Option<&'a OpenIncident> {

@@ -111,7 +111,7 @@ impl Board {
                 state.incomplete.remove(&source);
                 true
             }
-            Err(error) => broken(&error),
+            Err(error) => broken(&error, state.incomplete.contains(&source)),
         }
     }
 
@@ -138,7 +138,7 @@ impl Board {
                 state.incomplete.remove(&source);
                 true
             }
-            Err(error) => broken(&error),
+            Err(error) => broken(&error, state.incomplete.contains(&source)),
         }
     }
 }
@@ -166,6 +166,7 @@ impl State {
                 name: object.name_any(),
                 uid: uid.clone(),
             },
+            version: object.data.pointer("/status/currentVersion").and_then(serde_json::Value::as_i64),
             // What is being deleted is on its way, whatever its conditions say.
             standing: match object.metadata.deletion_timestamp {
                 Some(_) => Standing::Unsettled,
@@ -178,7 +179,7 @@ impl State {
             self.subjects.insert(key, new);
             return true;
         };
-        if same(&old.standing, &new.standing) {
+        if same(&old.standing, &new.standing) && old.version == new.version {
             // Only the words differ: it stands as it stood.
             old.standing = new.standing;
             return false;
@@ -231,9 +232,13 @@ fn happening(event: &KubeEvent) -> Option<Happening> {
     })
 }
 
-/// The watch goes on by itself, after a while.
-fn broken(error: &watcher::Error) -> bool {
-    tracing::debug!(%error, "a watch was interrupted");
+/// The watch goes on by itself, after a while. Until it has told everything once, nothing is told at all: that must be seen.
+fn broken(error: &watcher::Error, incomplete: bool) -> bool {
+    if incomplete {
+        tracing::warn!(%error, "a watch has not begun; no notification is sent before it has");
+    } else {
+        tracing::debug!(%error, "a watch was interrupted");
+    }
     false
 }
 

@@ -25,6 +25,8 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     pub object: NoticeObject,
+    /// Of a Stack: the version it is at.
+    pub version: Option<i64>,
     pub standing: Standing,
     /// Since when it has been seen standing like this, by our own clock.
     pub since: Timestamp,

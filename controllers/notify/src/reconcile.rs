@@ -149,6 +149,8 @@ impl Look<'_> {
                 self.ctx.metrics.notifications.sent(channel, "dead");
                 self.write(|l| status::dead(&l.old, attempt, &error.to_string(), l.at())).await?;
                 self.ctx.forget(&uid);
+                let (name, namespace) = (self.notifier.name_any(), self.notifier.namespace().unwrap_or_default());
+                tracing::warn!(notifier = name, namespace, message = outbox.id, %error, attempt, "a message was given up");
                 self.ctx.say(&self.notifier, attempt, &error).await;
                 Ok(at_once())
             }
@@ -213,6 +215,7 @@ impl Look<'_> {
             state: NoticeState::Event,
             severity: Severity::Normal,
             object,
+            version: None,
             reason: "Test".to_owned(),
             message: "this is a test message: nothing has happened".to_owned(),
             time: self.now_text(),

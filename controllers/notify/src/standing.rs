@@ -32,12 +32,16 @@ pub fn of(conditions: &[Condition]) -> Standing {
     if ready.is_some_and(|c| c.reason == WANTED) {
         return Standing::Well(ready.map(|c| c.message.clone()).unwrap_or_default());
     }
+    let failing = ready.filter(|c| c.status == ConditionStatus::False);
+    if failing.is_some_and(|c| ON_THE_WAY.contains(&c.reason.as_str())) {
+        return Standing::Unsettled;
+    }
     if let Some(c) = BAD_WHEN_TRUE.iter().filter_map(|n| find(n)).find(|c| c.status == ConditionStatus::True) {
         return bad(c);
     }
     match ready {
         Some(c) if c.status == ConditionStatus::True => Standing::Well(c.message.clone()),
-        Some(c) if c.status == ConditionStatus::False && !ON_THE_WAY.contains(&c.reason.as_str()) => bad(c),
+        Some(c) if c.status == ConditionStatus::False => bad(c),
         _ => Standing::Unsettled,
     }
 }
@@ -61,11 +65,12 @@ mod tests {
     #[test]
     fn one_failure_with_many_faces_is_one_problem() {
         type Given = &'static [(&'static str, ConditionStatus, &'static str)];
-        let cases: [(Given, &str); 11] = [
+        let cases: [(Given, &str); 12] = [
             (&[], "unsettled"),
             (&[("Ready", True, "Deployed")], "well"),
             (&[("Ready", Unknown, "Lost")], "unsettled"),
             (&[("Ready", False, "Deploying")], "unsettled"),
+            (&[("Ready", False, "Deploying"), ("Degraded", True, "TaskFailed")], "unsettled"),
             (&[("Ready", False, "ImagePullFailed")], "ImagePullFailed"),
             (
                 &[

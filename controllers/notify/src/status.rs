@@ -155,6 +155,7 @@ fn remember(status: &mut NotifierStatus, notice: &Notice, now: &str) {
         NoticeState::Problem | NoticeState::Repeated => {
             let incident = OpenIncident {
                 object: notice.object.clone(),
+                version: notice.version,
                 reason: notice.reason.clone(),
                 severity: notice.severity,
                 told: now.to_owned(),

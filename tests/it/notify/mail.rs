@@ -11,10 +11,11 @@ const PYTHON: [&str; 2] = ["/usr/bin/python3", "python3"];
 
 /// Prints its port, then a line of JSON for each mail.
 const SERVER: &str = r#"
-import json, ssl, sys
+import json, logging, ssl, sys
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+logging.disable(logging.WARNING)
 security, cert, key = sys.argv[1:4]
 
 class Handler:

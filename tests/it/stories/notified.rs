@@ -45,6 +45,10 @@ fn a_failure_on_a_real_host_is_one_message_and_its_end_another_ot_72() {
     stack("registry.lab/lab/web:missing");
     expected.push("problem shop ImagePullFailed");
     messages(&receiver, &expected);
+    // The next version fails for the same reason: that is news.
+    stack("registry.lab/lab/web:missing-too");
+    expected.push("problem shop ImagePullFailed");
+    messages(&receiver, &expected);
     stack("registry.lab/lab/web:v1");
     stack_running(&otter, "shop", 120);
     expected.push("recovered shop ImagePullFailed");

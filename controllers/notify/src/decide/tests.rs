@@ -10,6 +10,8 @@ struct Story {
     status: NotifierStatus,
     observed: Observed,
     revision: u64,
+    /// Of every stack that stands otherwise from now on.
+    version: i64,
     /// `state reason` of each notice, by message.
     told: Vec<Vec<String>>,
 }
@@ -48,6 +50,7 @@ impl Story {
             status: NotifierStatus::default(),
             observed: Observed::default(),
             revision: 100,
+            version: 1,
             told: Vec::new(),
         }
     }
@@ -65,7 +68,7 @@ impl Story {
         };
         let object = stack(name);
         self.observed.subjects.retain(|s| s.object != object);
-        self.observed.subjects.push(Subject { object, standing, since: t(at) });
+        self.observed.subjects.push(Subject { object, version: Some(self.version), standing, since: t(at) });
     }
 
     fn gone(&mut self, name: &str) {
@@ -211,6 +214,23 @@ fn another_reason_is_another_state_and_an_old_one_is_repeated() {
 }
 
 #[test]
+fn another_version_that_fails_for_the_same_reason_is_told_ot_72() {
+    let mut story = Story::new(spec("0s", "0s", "0s"));
+    story.stands(0, "web", "ImagePullFailed");
+    story.tells(0, &["Problem web ImagePullFailed"]);
+    story.version = 2;
+    story.stands(10, "web", "-");
+    story.happens(11, "web", Severity::Warning, "ImagePullFailed", "Failed to pull image web:v2");
+    story.tells(11, &[]);
+    story.stands(12, "web", "ImagePullFailed");
+    story.tells(12, &["Problem web ImagePullFailed"]);
+    story.version = 3;
+    story.stands(20, "web", "-");
+    story.stands(30, "web", "");
+    story.tells(30, &["Recovered web ImagePullFailed"]);
+}
+
+#[test]
 fn an_event_is_told_once_and_its_repetitions_after_the_interval() {
     let mut story = Story::new(spec("0s", "0s", "1h"));
     story.happens(-5, "web", Severity::Normal, "Deployed", "from before the Notifier");
@@ -329,8 +349,8 @@ impl Dice {
 /// What one history has to keep to, whatever happened in it.
 #[derive(Default)]
 struct Ledger {
-    /// By object: the reason that was told last, while it is not well.
-    open: std::collections::BTreeMap<String, String>,
+    /// By object: the reason and version told last, while it is not well.
+    open: std::collections::BTreeMap<String, (String, Option<i64>)>,
     ids: std::collections::BTreeSet<String>,
     last: Option<i64>,
 }
@@ -347,13 +367,17 @@ impl Ledger {
             let (name, reason) = (notice.object.name.clone(), notice.reason.clone());
             match notice.state {
                 NoticeState::Problem => {
-                    let before = self.open.insert(name, reason.clone());
-                    assert_ne!(before, Some(reason), "seed {seed}: told twice: {notice:?}");
+                    let told = (reason, notice.version);
+                    let before = self.open.insert(name, told.clone());
+                    assert_ne!(before, Some(told), "seed {seed}: told twice: {notice:?}");
                 }
                 NoticeState::Recovered => {
-                    assert_eq!(self.open.remove(&name), Some(reason), "seed {seed}: {notice:?}");
+                    let before = self.open.remove(&name).map(|(reason, _)| reason);
+                    assert_eq!(before, Some(reason), "seed {seed}: {notice:?}");
                 }
-                NoticeState::Repeated => assert_eq!(self.open.get(&name), Some(&reason), "seed {seed}: {notice:?}"),
+                NoticeState::Repeated => {
+                    assert_eq!(self.open.get(&name), Some(&(reason, notice.version)), "seed {seed}: {notice:?}");
+                }
                 NoticeState::Event => {}
             }
         }
@@ -365,6 +389,7 @@ const NAMES: [&str; 3] = ["web", "api", "db"];
 /// One thing happens, or the process is killed and starts again.
 fn roll(dice: &mut Dice, story: &mut Story, at: i64, step: usize) {
     let name = NAMES[dice.roll(3)];
+    story.version += i64::from(dice.roll(6) == 0);
     match dice.roll(8) {
         0 => story.gone(name),
         1 => story.happens(at, name, Severity::Normal, "Deployed", &format!("step {step}")),

@@ -9,7 +9,7 @@ fn notice(state: NoticeState, severity: Severity, name: &str, reason: &str, mess
     let object =
         NoticeObject { kind: kind.into(), namespace: namespace.into(), name: name.into(), uid: format!("uid-{name}") };
     let time = "2026-01-02T03:04:05Z".to_owned();
-    Notice { state, severity, object, reason: reason.into(), message: message.into(), time }
+    Notice { state, severity, object, version: None, reason: reason.into(), message: message.into(), time }
 }
 
 fn one() -> Outbox {

@@ -11,6 +11,7 @@ fn outbox(id: &str) -> Outbox {
         state: NoticeState::Problem,
         severity: Severity::Warning,
         object,
+        version: None,
         reason: "Unhealthy".into(),
         message: String::new(),
         time: "2026-01-02T03:04:05Z".into(),
