@@ -234,7 +234,7 @@ fn kill_9_between_sending_and_the_answer_repeats_one_id_and_nothing_else() {
 
 #[test]
 fn a_receiver_that_never_answers_delays_nobody_else() {
-    let otter = control_plane();
+    let mut otter = control_plane();
     let mute = Receiver::start(|_| Answer::Silence);
     let quick = Receiver::start(|_| Answer::Status(200, ""));
     notifier(&otter, "otternauts-system", "mute", &webhook(&mute.url("/")));
@@ -246,6 +246,9 @@ fn a_receiver_that_never_answers_delays_nobody_else() {
     stands(&otter, "web", true, "Deployed");
     messages(&quick, &["problem web Unhealthy", "recovered web Unhealthy"]);
     assert_eq!(status(&otter, "otternauts-system", "mute")["delivered"], 0);
+    // Nor the end of the process.
+    assert_eq!(otter.stop(), 0);
+    assert!(!otter.log().contains("did not end in time"), "{}", otter.log());
 }
 
 #[test]

@@ -198,7 +198,7 @@ async fn feeds_behind_sudo_leave_room(lab: &Lab, host: &Host, docker: &Docker) {
     });
     let feeds: Vec<_> = feeds.collect();
     // Some of them are let in; the program of each runs on the server.
-    let open = || lab.run(&["exec", "1", "sh", "-c", "pgrep -fxc 'docker system dial-stdio' || true"]);
+    let open = || lab.run(&["exec", "1", "sh", "-c", "pgrep -fxc 'docker system dial-stdio'; true"]);
     while open().parse::<u32>().expect("a number") < 2 {
         tokio::task::yield_now().await;
     }

@@ -3,6 +3,7 @@
 use crate::error::DeliveryError;
 use crate::observe::Board;
 use crate::status::times;
+use futures::future::{BoxFuture, Shared};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource as _};
 use otternauts_telemetry::Metrics;
@@ -19,6 +20,8 @@ pub struct Context {
     pub client: Client,
     pub metrics: Arc<Metrics>,
     pub board: Board,
+    /// Resolves when the process stops: no attempt is waited for then.
+    pub stopping: Shared<BoxFuture<'static, ()>>,
     recorder: Recorder,
     /// By the uid of the Notifier.
     tries: Mutex<HashMap<String, Tries>>,
@@ -33,8 +36,14 @@ struct Tries {
 }
 
 impl Context {
-    pub fn new(client: Client, metrics: Arc<Metrics>, board: Board, recorder: Recorder) -> Self {
-        Self { client, metrics, board, recorder, tries: Mutex::default() }
+    pub fn new(
+        client: Client,
+        metrics: Arc<Metrics>,
+        board: Board,
+        stopping: Shared<BoxFuture<'static, ()>>,
+        recorder: Recorder,
+    ) -> Self {
+        Self { client, metrics, board, stopping, recorder, tries: Mutex::default() }
     }
 
     /// The number of the attempt that is due now, or how long it has to wait.

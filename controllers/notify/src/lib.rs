@@ -20,7 +20,7 @@ pub mod status;
 pub use error::{DeliveryError, Error, Result};
 
 use context::Context;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
@@ -43,10 +43,11 @@ pub async fn run(
     let board = Board::new();
     // What comes together is looked at together.
     let changes = board.follow(&client).ready_chunks(1024).map(|_| ());
-    let context = Arc::new(Context::new(client.clone(), metrics, board, recorder));
+    let stopping = shutdown.boxed().shared();
+    let context = Arc::new(Context::new(client.clone(), metrics, board, stopping.clone(), recorder));
     let mut results = Controller::new(Api::<Notifier>::all(client), watcher::Config::default())
         .reconcile_all_on(changes)
-        .graceful_shutdown_on(shutdown)
+        .graceful_shutdown_on(stopping)
         .run(reconcile::reconcile, retry, context)
         .boxed();
     while let Some(result) = results.next().await {

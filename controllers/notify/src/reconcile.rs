@@ -138,7 +138,12 @@ impl Look<'_> {
             Err(wait) => return Ok(Action::requeue(wait)),
         };
         let channel = self.notifier.spec.channel.name();
-        match self.deliver(outbox).await {
+        let delivered = tokio::select! {
+            delivered = self.deliver(outbox) => delivered,
+            // It stays in the outbox, and goes out again at the next start.
+            () = self.ctx.stopping.clone() => return Ok(Action::await_change()),
+        };
+        match delivered {
             Ok(_) => {
                 self.ctx.metrics.notifications.sent(channel, "delivered");
                 self.write(|l| status::delivered(&l.old, l.at())).await?;
@@ -226,7 +231,10 @@ impl Look<'_> {
             notices: vec![notice],
             ..Outbox::default()
         };
-        let outcome = self.deliver(&outbox).await;
+        let outcome = tokio::select! {
+            outcome = self.deliver(&outbox) => outcome,
+            () = self.ctx.stopping.clone() => return Ok(Action::await_change()),
+        };
         let result = if outcome.is_ok() { "test_delivered" } else { "test_failed" };
         self.ctx.metrics.notifications.sent(self.notifier.spec.channel.name(), result);
         let result = TestResult {
