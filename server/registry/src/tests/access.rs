@@ -101,3 +101,26 @@ async fn an_update_that_creates_needs_the_right_to_create_row_i15() {
     let text = "configmaps \"c\" is forbidden: User \"bob\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\"";
     assert_eq!((status.code, status.message.as_str()), (403, text));
 }
+
+#[tokio::test]
+async fn the_notify_account_reads_secrets_by_name_only_and_writes_nothing_of_others() {
+    let world = world().await;
+    let account = Caller::new(otternauts_auth::User::service_account("otternauts-system", "notify", ""), "test");
+    for (verb, group, resource, expected) in [
+        ("get", "", "secrets", true),
+        ("list", "", "secrets", false),
+        ("watch", "", "secrets", false),
+        ("create", "", "secrets", false),
+        ("watch", "events.k8s.io", "events", true),
+        ("create", "events.k8s.io", "events", true),
+        ("watch", "otternauts.dev", "stacks", true),
+        ("patch", "otternauts.dev", "stacks", false),
+        ("watch", "otternauts.dev", "notifiers", true),
+        ("patch", "otternauts.dev", "notifiers", false),
+    ] {
+        assert_eq!(may(&world, &account, verb, group, resource, "shop"), expected, "{verb} {resource}");
+    }
+    world.create("rolebindings@default", binding("b", "edit", "bob")).await.expect("bound");
+    assert!(may(&world, &person("bob"), "create", "otternauts.dev", "notifiers", "default"));
+    assert!(!may(&world, &person("bob"), "create", "otternauts.dev", "notifiers", "otternauts-system"));
+}
