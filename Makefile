@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help build demo test test-nightly bench lint fmt clean
+.PHONY: help build demo test test-nightly bench generate lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -30,6 +30,9 @@ bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another 
 	@if tests/lab/lab doctor >/dev/null 2>&1; then \
 		DEMO_OTTER=$$PWD/target/release/otter DEMO_ONCE=1 DEMO_IDLE=60 tests/demo | grep 'idle with'; \
 	else echo 'SKIPPED, NOT MEASURED: idle with 2 servers and 1 stack (needs the lab of real hosts)'; fi
+
+generate: ## what is made from the kinds and committed: the client profile and the SDKs' models
+	$(CARGO) run --locked --quiet -p otternauts-generate
 
 lint: ## format and lints
 	$(CARGO) fmt --all --check

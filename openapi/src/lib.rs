@@ -3,6 +3,7 @@
 mod names;
 mod operations;
 mod parameters;
+pub mod profile;
 pub mod protobuf;
 mod schemas;
 pub mod v2;

@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vault", &["meta", "schema"]),
     ("auth", &["meta"]),
     ("openapi", &["meta", "schema"]),
+    ("generate", &["meta", "types", "schema", "openapi"]),
     ("registry", &["meta", "types", "schema", "patch", "compose", "store", "vault", "auth", "telemetry"]),
     ("http", &["meta", "schema", "registry", "auth", "openapi", "telemetry"]),
     ("fleet", &["meta", "types", "telemetry"]),

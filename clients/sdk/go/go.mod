@@ -1,0 +1,3 @@
+module otternauts.dev/client
+
+go 1.23
