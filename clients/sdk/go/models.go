@@ -2859,6 +2859,9 @@ type NotifierStatusOpen struct {
 	// When it was last told.
 	Told string `json:"told"`
 
+	// Of a Stack: the version that failed. Another version that fails is another change.
+	Version *int64 `json:"version,omitempty"`
+
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -2948,6 +2951,9 @@ type NotifierStatusOutboxNotice struct {
 	State string `json:"state"`
 
 	Time string `json:"time"`
+
+	// Of a Stack: the version that it is about.
+	Version *int64 `json:"version,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`

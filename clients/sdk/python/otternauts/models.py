@@ -1473,6 +1473,9 @@ class NotifierStatusOpen(TypedDict, total=False):
     # When it was last told.
     told: Required[str]
 
+    # Of a Stack: the version that failed. Another version that fails is another change.
+    version: int
+
 
 class NotifierStatusOpenObject(TypedDict, total=False):
     """NotifierStatusOpenObject."""
@@ -1518,6 +1521,9 @@ class NotifierStatusOutboxNotice(TypedDict, total=False):
     state: Required[Literal["problem", "repeated", "recovered", "event"]]
 
     time: Required[str]
+
+    # Of a Stack: the version that it is about.
+    version: int
 
 
 class NotifierStatusOutboxNoticeObject(TypedDict, total=False):

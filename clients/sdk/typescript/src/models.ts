@@ -1061,6 +1061,8 @@ export interface NotifierStatusOpen {
   severity: "Normal" | "Warning";
   /** When it was last told. */
   told: string;
+  /** Of a Stack: the version that failed. Another version that fails is another change. */
+  version?: number;
 }
 
 export interface NotifierStatusOpenObject {
@@ -1091,6 +1093,8 @@ export interface NotifierStatusOutboxNotice {
   severity: "Normal" | "Warning";
   state: "problem" | "repeated" | "recovered" | "event";
   time: string;
+  /** Of a Stack: the version that it is about. */
+  version?: number;
 }
 
 export interface NotifierStatusOutboxNoticeObject {

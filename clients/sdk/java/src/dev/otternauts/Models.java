@@ -5089,6 +5089,17 @@ public final class Models {
       setField("told", value);
       return this;
     }
+
+    /** Of a Stack: the version that failed. Another version that fails is another change. */
+    public Long version() {
+      return getWhole("version");
+    }
+
+    /** Sets version. */
+    public NotifierStatusOpen version(Long value) {
+      setField("version", value);
+      return this;
+    }
   }
 
   /** NotifierStatusOpenObject. */
@@ -5286,6 +5297,17 @@ public final class Models {
     /** Sets time. */
     public NotifierStatusOutboxNotice time(String value) {
       setField("time", value);
+      return this;
+    }
+
+    /** Of a Stack: the version that it is about. */
+    public Long version() {
+      return getWhole("version");
+    }
+
+    /** Sets version. */
+    public NotifierStatusOutboxNotice version(Long value) {
+      setField("version", value);
       return this;
     }
   }
