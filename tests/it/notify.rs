@@ -6,6 +6,7 @@ mod python;
 pub mod receiver;
 
 use crate::OTTER;
+use crate::stories::crashes::{kill_at, moments};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use otternauts_harness::{Otter, OtterOptions, until};
@@ -230,6 +231,29 @@ fn kill_9_between_sending_and_the_answer_repeats_one_id_and_nothing_else() {
     otter.boot();
     stands(&otter, "marker", false, "ImagePullFailed");
     messages(&receiver, &["problem web Unhealthy", "problem web Unhealthy", "problem marker ImagePullFailed"]);
+}
+
+/// A receiver that remembers ids, as ours are asked to, hears of every change once, whenever the process was killed.
+#[test]
+fn kill_9_at_random_moments_tells_each_change_once_to_who_remembers_ids() {
+    let mut otter = control_plane();
+    let receiver = Receiver::start(|_| Answer::Status(200, ""));
+    notifier(&otter, "otternauts-system", "ops", &webhook(&receiver.url("/")));
+    stack(&otter, "web");
+    let mut expected: Vec<String> = Vec::new();
+    for (round, moment) in moments(8, 150).into_iter().enumerate() {
+        let ready = round % 2 == 1;
+        stands(&otter, "web", ready, if ready { "Deployed" } else { "Unhealthy" });
+        expected.push(format!("{} web Unhealthy", if ready { "recovered" } else { "problem" }));
+        kill_at(&mut otter, &[moment]);
+        let told = || {
+            let mut ids = std::collections::BTreeSet::new();
+            let new = receiver.seen().into_iter().filter(|g| ids.insert(g.header("webhook-id").to_owned()));
+            new.flat_map(|g| notices(&g)).collect::<Vec<_>>()
+        };
+        until("the change to be told", PATIENCE, || if told().len() >= expected.len() { Ok(()) } else { Err(told()) });
+        assert_eq!(told(), expected, "round {round}");
+    }
 }
 
 #[test]

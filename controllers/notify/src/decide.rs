@@ -209,7 +209,7 @@ fn compose(asker: &Asker<'_>, observed: &Observed, mut pending: Vec<Pending>, no
     let through = first_left.map(|r| r.saturating_sub(1)).or(newest).max(before);
     let notices: Vec<Notice> = pending.into_iter().map(|p| p.notice).collect();
     Outbox {
-        id: id(asker.uid, &notices),
+        id: id(asker, &notices, now),
         time: whole_seconds(now),
         omitted: i64::try_from(left.len()).unwrap_or(i64::MAX),
         events_through: through.map(|r| r.to_string()),
@@ -217,10 +217,14 @@ fn compose(asker: &Asker<'_>, observed: &Observed, mut pending: Vec<Pending>, no
     }
 }
 
-/// The same for the same content.
-fn id(uid: &str, notices: &[Notice]) -> String {
+/// Of this message alone: what happens twice within a second is two messages. It is kept in the outbox until the message has left.
+fn id(asker: &Asker<'_>, notices: &[Notice], now: Timestamp) -> String {
+    let sent = asker.status.delivered.saturating_add(asker.status.failed);
     let mut hash = Sha256::new();
-    hash.update(uid);
+    for part in [asker.uid.to_owned(), sent.to_string(), now.to_string()] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
     for n in notices {
         let state = format!("{:?}", n.state);
         let version = n.version.unwrap_or_default().to_string();

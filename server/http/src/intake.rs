@@ -11,6 +11,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+/// Users that are remembered before those without a body under way are looked for.
+const USERS: usize = 1000;
+
 /// Bodies that are still under way, each at most [`body::LIMIT`] bytes. Those that came with their request's head, which is
 /// nearly all of them, need no place here.
 pub(crate) struct Intake {
@@ -56,6 +59,10 @@ impl Intake {
     async fn place<'a>(&'a self, user: &'a str) -> Result<Place<'a>, Status> {
         let own = {
             let mut users = self.users.lock();
+            if users.len() > USERS {
+                // Left behind by requests that were given up while they waited.
+                users.retain(|_, own| Arc::strong_count(own) > 1);
+            }
             Arc::clone(users.entry(user.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.per_user))))
         };
         // The own share first: whoever waits for it holds nothing that others need.

@@ -22,7 +22,7 @@ spec:
 ";
 
 /// Moments in milliseconds, spread at random; the seed is printed so that a failure can be had again.
-fn moments(count: usize, within_ms: u64) -> Vec<u64> {
+pub fn moments(count: usize, within_ms: u64) -> Vec<u64> {
     let seed = std::env::var("OTTERNAUTS_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
         u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |d| d.subsec_nanos()))
             | 1
@@ -40,7 +40,7 @@ fn moments(count: usize, within_ms: u64) -> Vec<u64> {
 }
 
 /// Kills and restarts the control plane after each pause, then lets it finish.
-fn kill_at(otter: &mut Otter, pauses: &[u64]) {
+pub fn kill_at(otter: &mut Otter, pauses: &[u64]) {
     for pause in pauses {
         let until = Instant::now() + Duration::from_millis(*pause);
         while Instant::now() < until {
