@@ -3,6 +3,7 @@
 pub mod crashes;
 mod everyday;
 mod failures;
+mod health;
 mod notified;
 mod voyage;
 

@@ -25,13 +25,16 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
-use otternauts_fleet::Fleet;
+use otternauts_fleet::{Fleet, News};
 use otternauts_types::{Cluster, Deployment, RegistryCredential, Server, Stack};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Stacks reconciled at once: each may hold a channel of a manager's connection.
 const CONCURRENCY: u16 = 8;
+
+/// What happens to a stack comes in bursts: one look a burst.
+const BURST: Duration = Duration::from_millis(100);
 
 /// Runs the controller until `shutdown` resolves. Reconciles under way are finished; none is needed for correctness.
 pub async fn run(
@@ -41,13 +44,14 @@ pub async fn run(
 ) -> Result<()> {
     let reporter = Reporter { controller: "otternauts-deploy".into(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
-    let context = Arc::new(Context::new(client.clone(), fleet, recorder));
+    let context = Arc::new(Context::new(client.clone(), fleet.clone(), recorder));
     let any = watcher::Config::default;
     let stacks = Controller::new(Api::<Stack>::all(client.clone()), any());
     let store = stacks.store();
     let (secrets, maps, names) = (store.clone(), store.clone(), store.clone());
     let (credentials, deployments) = (store.clone(), store.clone());
-    let (servers, clusters) = (store.clone(), store);
+    let (servers, clusters) = (store.clone(), store.clone());
+    let happened = fleet_news(&fleet, store);
     let results = stacks
         .watches(Api::<Deployment>::all(client.clone()), any(), move |d: Deployment| {
             // Not by owner: a Deployment that a person makes has none yet.
@@ -77,7 +81,8 @@ pub async fn run(
         .watches(Api::<Cluster>::all(client), any(), move |c: Cluster| {
             matching(&clusters, None, |stack| inputs::cluster_of(stack) == c.name_any())
         })
-        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(happened)
+        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY).debounce(BURST))
         .graceful_shutdown_on(shutdown)
         .run(reconcile::reconcile, retry, context);
     report(results).await;
@@ -113,6 +118,35 @@ fn matching(store: &Store<Stack>, namespace: Option<&str>, concerns: impl Fn(&St
     store.state().iter().filter(|s| here(s) && concerns(s)).map(|s| ObjectRef::from_obj(s.as_ref())).collect()
 }
 
+/// The Stacks that what happens on servers concerns, as it happens.
+fn fleet_news(fleet: &Fleet, store: Store<Stack>) -> impl Stream<Item = ObjectRef<Stack>> + Send + 'static + use<> {
+    fleet.notices().flat_map(move |notice| {
+        let concerned = match &notice.news {
+            News::Event(event) if event.kind != "node" => {
+                matching(&store, None, |stack| swarm_stack(stack).is_some_and(|name| happened_to(event, name)))
+            }
+            News::Event(_) | News::Followed | News::Missed => matching(&store, None, |_| true),
+            // What runs there is not known now; its swarm will tell of the node.
+            News::Lost(_) => Vec::new(),
+        };
+        futures::stream::iter(concerned)
+    })
+}
+
+fn swarm_stack(stack: &Stack) -> Option<&str> {
+    stack.status.as_ref()?.swarm_stack.as_deref()
+}
+
+/// Whether an event is about a container or a service of this stack of the swarm.
+fn happened_to(event: &otternauts_fleet::docker::Event, stack: &str) -> bool {
+    let attribute = |name: &str| event.attributes.get(name).map(String::as_str);
+    match event.kind.as_str() {
+        "container" => attribute("com.docker.stack.namespace") == Some(stack),
+        "service" => attribute("name").and_then(|n| n.strip_prefix(stack)).is_some_and(|rest| rest.starts_with('_')),
+        _ => false,
+    }
+}
+
 fn uses_secret(stack: &Stack, name: &str) -> bool {
     stack.spec.env.iter().any(|e| e.secret_ref.as_ref().is_some_and(|r| r.name == name))
 }
@@ -120,4 +154,27 @@ fn uses_secret(stack: &Stack, name: &str) -> bool {
 fn uses_config_map(stack: &Stack, name: &str) -> bool {
     stack.spec.compose.config_map_ref.as_ref().is_some_and(|r| r.name == name)
         || stack.spec.env.iter().any(|e| e.config_map_ref.as_ref().is_some_and(|r| r.name == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use otternauts_fleet::docker::Event;
+
+    #[test]
+    fn an_event_concerns_the_stack_it_names_and_no_other() {
+        let check = |kind: &str, attribute: (&str, &str), expected: bool| {
+            let attributes = [(attribute.0.to_owned(), attribute.1.to_owned())].into();
+            let (action, id) = ("die".to_owned(), "1".to_owned());
+            let event = Event { kind: kind.to_owned(), action, id, attributes, time_nanos: 0 };
+            assert_eq!(happened_to(&event, "shop-01234567"), expected, "{kind} {attribute:?}");
+        };
+        check("container", ("com.docker.stack.namespace", "shop-01234567"), true);
+        check("container", ("com.docker.stack.namespace", "shop-0123456"), false);
+        check("container", ("name", "shop-01234567_web.1"), false);
+        check("service", ("name", "shop-01234567_web"), true);
+        check("service", ("name", "shop-01234567"), false);
+        check("service", ("name", "shop-01234567x_web"), false);
+        check("node", ("name", "shop-01234567_web"), false);
+    }
 }

@@ -97,6 +97,13 @@ pub enum TaskState {
     Gone,
 }
 
+impl TaskState {
+    /// It becomes something else by itself.
+    pub fn is_moving(self) -> bool {
+        matches!(self, Self::Pending | Self::Preparing)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedFile {
     pub secret: bool,

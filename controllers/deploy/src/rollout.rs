@@ -25,6 +25,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 const PASSING: Duration = Duration::from_secs(8);
 /// How often a rollout in progress is looked at. Nothing is looked at when none is.
 const RECHECK: Duration = Duration::from_millis(700);
+/// How often tasks on their way are looked at, once no rollout is.
+const RECHECK_MOVING: Duration = Duration::from_secs(2);
 /// How often a failed rollout is looked at: a registry or a node may come back.
 const RECHECK_FAILED: Duration = Duration::from_secs(30);
 
@@ -285,7 +287,10 @@ impl Rollout<'_> {
             DeploymentPhase::Succeeded => progress.iter().find_map(|p| p.problem.clone()),
             _ => self.status.last_error.clone().map(|text| Problem::new(reason::ROLLED_BACK, text, "")),
         };
-        Ok(Standing { problem, services: Some(services), available, drift, ..Standing::new(phase) })
+        // The end of a container is told, a task on its way is not; what stands still may be mended where nobody tells.
+        let moving = observed.services.iter().flat_map(|s| &s.tasks).any(|t| t.wanted && t.state.is_moving());
+        let recheck = (!available).then_some(if moving { RECHECK_MOVING } else { RECHECK_FAILED });
+        Ok(Standing { problem, services: Some(services), available, drift, recheck, ..Standing::new(phase) })
     }
 
     /// Leaves out what passes by itself within seconds (a port that the old task still holds), and asks the registry why an

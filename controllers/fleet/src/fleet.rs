@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::feed::Feeds;
 use crate::host::Host;
 use crate::ssh;
 use futures::Stream;
@@ -36,7 +37,7 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(15),
             authenticate: Duration::from_secs(15),
             channel: Duration::from_secs(15),
-            keepalive: Duration::from_secs(15),
+            keepalive: Duration::from_secs(5),
             engine: Duration::from_secs(60),
         }
     }
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     handshakes: Semaphore,
     hosts: Mutex<HashMap<String, Host>>,
     losses: broadcast::Sender<String>,
+    feeds: Mutex<Feeds>,
 }
 
 impl Fleet {
@@ -66,12 +68,17 @@ impl Fleet {
             handshakes: Semaphore::new(HANDSHAKES),
             hosts: Mutex::default(),
             losses: broadcast::channel(1024).0,
+            feeds: Mutex::default(),
         }))
     }
 
     /// The instruments of the process, for those who work with the fleet.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    pub(crate) fn feeds(&self) -> parking_lot::MutexGuard<'_, Feeds> {
+        self.0.feeds.lock()
     }
 
     /// The key a server shows. Nothing is authenticated and nothing about us is told (OT-9).
@@ -98,6 +105,7 @@ impl Fleet {
 
     /// Ends the connection to a server that is no longer ours.
     pub fn forget(&self, name: &str) {
+        self.unfollow(name);
         if let Some(old) = self.0.hosts.lock().remove(name) {
             old.give_up();
         }

@@ -44,6 +44,11 @@ impl Host {
         Self(Arc::new(Shared { fleet, name, endpoint, link: Mutex::new(None) }))
     }
 
+    /// Whether the two share a connection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub fn name(&self) -> &str {
         &self.0.name
     }

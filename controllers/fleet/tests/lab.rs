@@ -193,7 +193,7 @@ async fn the_engine_answers_with_and_without_the_group(lab: &Lab) {
 /// Behind sudo each feed is a session, and sshd gives ten to a connection: more feeds than that must not keep commands out.
 async fn feeds_behind_sudo_leave_room(lab: &Lab, host: &Host, docker: &Docker) {
     let feeds = (0..12).map(|_| {
-        let mut feed = docker.events(&["container"]);
+        let mut feed = docker.events(&["container"], &[], None);
         tokio::spawn(async move { while feed.next().await.is_some() {} })
     });
     let feeds: Vec<_> = feeds.collect();
@@ -224,7 +224,7 @@ async fn a_swarm_runs_a_stack(lab: &Lab) {
     d1.swarm_init(&one.address).await.expect("init");
     let swarm = d1.swarm().await.expect("the swarm");
     d2.swarm_join(&two.address, &[format!("{}:2377", one.address)], &swarm.worker_token).await.expect("join");
-    let mut events = d1.events(&["service", "node", "container"]);
+    let mut events = d1.events(&["service", "node", "container"], &[], None);
     let nodes = d1.nodes().await.expect("nodes");
     assert_eq!(nodes.len(), 2);
     let mut worker = nodes.into_iter().find(|n| n.hostname == "h2").expect("h2 is a node");

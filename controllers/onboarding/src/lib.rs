@@ -21,7 +21,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
-use otternauts_fleet::Fleet;
+use otternauts_fleet::{Fleet, News};
 use otternauts_types::{Cluster, Server, Stack};
 use std::future::Future;
 use std::sync::Arc;
@@ -51,7 +51,18 @@ pub async fn run(
     let ctx = Arc::new(Context::new(client, fleet, recorder, store.clone()));
 
     let lost = Arc::clone(&ctx);
-    let losses = ctx.fleet.losses().map(move |name| lost.mark_lost(name));
+    let silent = ctx.fleet.notices().filter_map(|notice| async move {
+        // Its engine is gone, whether or not the connection is.
+        matches!(notice.news, News::Lost(_)).then_some(notice.server)
+    });
+    let losses = futures::stream::select(ctx.fleet.losses(), silent).map(move |name| lost.mark_lost(name));
+    let nodes = ctx.fleet.notices().filter_map(|notice| async move {
+        let counts = match notice.news {
+            News::Event(event) => event.kind == "node",
+            News::Followed | News::Lost(_) | News::Missed => true,
+        };
+        counts.then_some(())
+    });
     let config = || Config::default().concurrency(CONCURRENCY);
     let of_cluster = move |cluster: Cluster| {
         let name = cluster.name_any();
@@ -81,6 +92,7 @@ pub async fn run(
         .with_config(config())
         .watches(servers, watcher::Config::default(), |server| [cluster::of(&server)])
         .watches(stacks, watcher::Config::default(), waited_for)
+        .reconcile_all_on(nodes)
         .graceful_shutdown_on(shutdown.clone())
         .run(cluster::reconcile, cluster::on_error, ctx)
         .for_each(|result| async {

@@ -98,6 +98,9 @@ async fn onboard(ctx: &Context, server: &Server, name: &str) -> Result<Action, E
         let labels = server.metadata.labels.clone().unwrap_or_default();
         let decision = decide(Desired { name, spec: &server.spec, labels: &labels }, &before, &seen);
         write(ctx, &mut server, &decision).await?;
+        if let (None, Retry::OnChange, Some(host)) = (&decision.step, decision.retry, &host) {
+            ctx.fleet.follow(host);
+        }
         let next = decision.step.as_ref().filter(|s| round.failure.as_ref().is_none_or(|f| f.step != s.name()));
         let (Some(step), Some(host), Some(of)) = (next, host, &cluster) else {
             let versions = (server.resource_version().unwrap_or_default(), version(&cluster));

@@ -24,11 +24,17 @@ impl Docker {
         Ok(self.api.task_logs(id, Some(parameters(options))).map(|c| c.map(|c| chunk(&c)).map_err(explain)).boxed())
     }
 
-    /// Everything that happens to objects of the given kinds (`service`, `node`, `container`, ...) from now on.
-    pub fn events(&self, kinds: &[&str]) -> BoxStream<'static, Result<Event>> {
-        let kinds: Vec<String> = kinds.iter().map(|k| (*k).to_owned()).collect();
-        let filters = HashMap::from([("type".to_owned(), kinds)]);
-        let options = EventsOptions { filters: Some(filters), ..Default::default() };
+    /// What happens to objects of the given kinds (`service`, `node`, `container`, ...): these actions, or all when there are none
+    /// given; since a time of the engine's
+    /// ([`super::Info::time_nanos`]), or from now on.
+    pub fn events(&self, kinds: &[&str], actions: &[&str], since: Option<i64>) -> BoxStream<'static, Result<Event>> {
+        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let mut filters = HashMap::from([("type".to_owned(), owned(kinds))]);
+        if !actions.is_empty() {
+            filters.insert("event".to_owned(), owned(actions));
+        }
+        let since = since.map(|n| format!("{}.{:09}", n / 1_000_000_000, n % 1_000_000_000));
+        let options = EventsOptions { filters: Some(filters), since, ..Default::default() };
         self.api.events(Some(options)).map(|e| e.map(Event::from).map_err(explain)).boxed()
     }
 }

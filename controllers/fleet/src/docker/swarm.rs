@@ -93,6 +93,12 @@ impl Docker {
     }
 }
 
+/// 0 for what is no RFC 3339 time.
+fn nanos(time: &str) -> i64 {
+    let parsed = time.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_nanosecond);
+    parsed.ok().and_then(|n| i64::try_from(n).ok()).unwrap_or_default()
+}
+
 impl From<models::SystemInfo> for Info {
     fn from(i: models::SystemInfo) -> Self {
         Self {
@@ -100,6 +106,7 @@ impl From<models::SystemInfo> for Info {
             operating_system: i.operating_system.unwrap_or_default(),
             cpus: i.ncpu.unwrap_or_default(),
             memory_bytes: i.mem_total.unwrap_or_default(),
+            time_nanos: nanos(&i.system_time.unwrap_or_default()),
             swarm: i.swarm.map(SwarmState::from).unwrap_or_default(),
         }
     }

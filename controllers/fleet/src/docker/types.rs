@@ -21,6 +21,8 @@ pub struct Info {
     pub operating_system: String,
     pub cpus: i64,
     pub memory_bytes: i64,
+    /// The engine's clock, nanoseconds since 1970.
+    pub time_nanos: i64,
     pub swarm: SwarmState,
 }
 
