@@ -5,6 +5,7 @@ mod crd;
 mod custom;
 mod deployment;
 mod event;
+mod heal_rule;
 mod lease;
 mod namespace;
 mod rbac;
@@ -142,6 +143,7 @@ pub(crate) fn of(definition: &Definition) -> &'static dyn Kind {
         return match (definition.group.as_str(), definition.names.plural.as_str()) {
             (otternauts_types::GROUP, "stacks") => &stack::Stack,
             (otternauts_types::GROUP, "deployments") => &deployment::Deployment,
+            (otternauts_types::GROUP, "healrules") => &heal_rule::HealRule,
             _ => &custom::Custom,
         };
     }

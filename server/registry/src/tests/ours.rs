@@ -156,3 +156,24 @@ async fn a_notifier_has_exactly_one_channel() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_heal_rule_that_cannot_be_read_is_refused_with_its_place_ot_36() {
+    let world = world().await;
+    let rule = |name: &str, condition: &str, cooldown: &str| {
+        let spec =
+            json!({"target": {"stack": "shop"}, "condition": condition, "action": "restart", "cooldown": cooldown});
+        json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": {"name": name}, "spec": spec})
+    };
+    world.create("healrules@default", rule("good", "memory > 80% for 5m", "10m")).await.expect("created");
+    let status = world.create("healrules@default", rule("bad", "cpu > 90", "soon")).await.expect_err("refused");
+    assert_eq!(
+        (status.code, status.message.as_str()),
+        (
+            422,
+            "HealRule.otternauts.dev \"bad\" is invalid: [spec.condition: Invalid value: \"cpu > 90\": column 7: unexpected \"90\"; \
+             expected a percentage such as 90%: cpu is measured in that, spec.cooldown: Invalid value: \"soon\": must be a time \
+             such as 30s, 5m or 1h30m]"
+        )
+    );
+}
