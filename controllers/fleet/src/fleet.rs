@@ -98,6 +98,8 @@ impl Fleet {
         }
         let host = Host::new(Arc::clone(&self.0), name.to_owned(), endpoint.clone());
         if let Some(old) = hosts.insert(name.to_owned(), host.clone()) {
+            // The machine it stood for may not be ours any more: nothing of it is followed.
+            self.unfollow(name);
             old.give_up();
         }
         host

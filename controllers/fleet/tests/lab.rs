@@ -4,8 +4,8 @@
 use futures::StreamExt as _;
 use otternauts_fleet::docker::{Docker, LocalNodeState, LogOptions, NodeAvailability, TaskState};
 use otternauts_fleet::{
-    Command, Endpoint, Error, Fingerprint, Fleet, Host, Script, ScriptData, SshTarget, StackDeployOptions, StackName,
-    Timeouts,
+    Command, Endpoint, Error, Fingerprint, Fleet, Host, News, Notice, Script, ScriptData, SshTarget,
+    StackDeployOptions, StackName, Timeouts,
 };
 use otternauts_meta::Secret;
 use otternauts_telemetry::Metrics;
@@ -183,11 +183,27 @@ async fn the_engine_answers_with_and_without_the_group(lab: &Lab) {
     let groups = host.run(Command::Groups).await.expect("an answer");
     assert!(groups.stdout.contains("docker"), "{groups:?}");
     host.docker().await.expect("through the socket");
+    let mut notices = Box::pin(fleet.notices());
+    fleet.follow(&host);
+    fleet.follow(&host);
+    assert!(matches!(next(&mut notices).await, News::Followed));
     lab.run(&["exec", "1", "systemctl", "stop", "docker.service", "docker.socket"]);
+    // Told once, however often it is tried again until it is back.
+    assert!(matches!(next(&mut notices).await, News::Lost(_)));
     let gone = host.docker().await;
     assert!(matches!(gone, Err(Error::DockerUnavailable { .. })), "{:?}", gone.err());
     lab.run(&["exec", "1", "systemctl", "start", "docker.service"]);
+    assert!(matches!(next(&mut notices).await, News::Followed));
+    fleet.unfollow("h1");
     host.disconnect().await;
+}
+
+/// The next thing that is told of `h1`.
+async fn next(notices: &mut (impl futures::Stream<Item = Notice> + Unpin)) -> News {
+    let notice = tokio::time::timeout(Duration::from_secs(60), notices.next()).await.expect("it is told");
+    let notice = notice.expect("the fleet lives");
+    assert_eq!(notice.server, "h1");
+    notice.news
 }
 
 /// Behind sudo each feed is a session, and sshd gives ten to a connection: more feeds than that must not keep commands out.
