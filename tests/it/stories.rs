@@ -52,7 +52,7 @@ fn last_error(otter: &Otter, kind: &str, name: &str, sentence: &str, patience: u
 }
 
 fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
-    let all = status["conditions"].as_array().expect("conditions");
+    let all = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     all.iter().find(|c| c["type"] == kind).unwrap_or(&Value::Null)
 }
 
