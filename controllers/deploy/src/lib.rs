@@ -126,8 +126,8 @@ fn fleet_news(fleet: &Fleet, store: Store<Stack>) -> impl Stream<Item = ObjectRe
                 matching(&store, None, |stack| swarm_stack(stack).is_some_and(|name| happened_to(event, name)))
             }
             News::Event(_) | News::Followed | News::Missed => matching(&store, None, |_| true),
-            // What runs there is not known now; its swarm will tell of the node.
-            News::Lost(_) => Vec::new(),
+            // What runs there is not known now; its swarm will tell of the node. An end was an event before.
+            News::Lost(_) | News::Ended(_) => Vec::new(),
         };
         futures::stream::iter(concerned)
     })

@@ -1,10 +1,19 @@
 //! What happens on servers, told as it happens: one event stream a server, shared by everybody in the process. Nothing is asked
 //! while nothing happens; that a server has fallen silent is noticed by the connection's keepalive.
 
+mod cursor;
+mod ends;
+#[cfg(test)]
+mod tests;
+
+pub use ends::End;
+
 use crate::docker::Event;
 use crate::error::{Error, Result};
 use crate::fleet::Fleet;
 use crate::host::Host;
+use cursor::Cursor;
+use ends::Ends;
 use futures::{Stream, StreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,8 +22,11 @@ use tokio::task::AbortHandle;
 
 /// What is told of; health checks and execs would be a flood.
 const KINDS: [&str; 3] = ["container", "service", "node"];
-const ACTIONS: [&str; 9] =
-    ["start", "die", "oom", "health_status", "destroy", "create", "update", "remove", "service-update"];
+const ACTIONS: [&str; 10] =
+    ["start", "kill", "die", "oom", "health_status", "destroy", "create", "update", "remove", "service-update"];
+/// How far back ends of containers are asked for when an engine is followed for the first time, so that restarts are counted
+/// over an hour also when we were away (AO-18). The engine remembers its last 256 events.
+const LOOK_BACK_NANOS: i64 = 3600 * 1_000_000_000;
 /// Notices that wait for a slow listener; then it misses some and is told so.
 const WAITING: usize = 1024;
 /// A lost stream is made again after this long, doubling up to [`LONGEST_PAUSE`].
@@ -32,10 +44,12 @@ pub struct Notice {
 /// What is new.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// Its engine is followed from now on. What happened before is not told: look at everything once.
+    /// Its engine is followed from now on. Events of before are not told: look at everything once.
     Followed,
     /// Something happened to a container, a service or a node.
     Event(Event),
+    /// A container ended, in the hour before it was followed too. The same end may be told more than once.
+    Ended(End),
     /// The engine, or the way to it, is gone: why. Told once; it is tried again until it is followed again.
     Lost(String),
     /// The listener was too slow and missed notices: look at everything once.
@@ -81,6 +95,11 @@ impl Fleet {
         feeds.followed.insert(name.to_owned(), (host.clone(), task.abort_handle()));
     }
 
+    /// The server of that name, while it is followed.
+    pub fn followed(&self, name: &str) -> Option<Host> {
+        self.feeds().followed.get(name).map(|(host, _)| host.clone())
+    }
+
     /// Ends what [`Fleet::follow`] began.
     pub fn unfollow(&self, name: &str) {
         self.feeds().stop(name);
@@ -107,11 +126,9 @@ async fn keep_following(host: Host, notices: broadcast::Sender<Notice>) {
         let _ = notices.send(Notice { server: host.name().to_owned(), news });
     };
     let (mut pause, mut lost) = (PAUSE, false);
+    let mut heard = Heard::default();
     loop {
-        let followed = || {
-            tell(News::Followed);
-        };
-        let (stood, error) = follow(&host, followed, |event| tell(News::Event(event))).await;
+        let (stood, error) = follow(&host, &mut heard, tell).await;
         if stood {
             (pause, lost) = (PAUSE, false);
         }
@@ -125,26 +142,45 @@ async fn keep_following(host: Host, notices: broadcast::Sender<Notice>) {
     }
 }
 
+/// What a feed remembers between two streams.
+#[derive(Default)]
+struct Heard {
+    cursor: Cursor,
+    ends: Ends,
+}
+
 /// Reads one stream to its end: whether it stood at all, and why it ended.
-async fn follow(host: &Host, followed: impl Fn(), mut happened: impl FnMut(Event)) -> (bool, Error) {
-    let begun = begin(host).await;
-    let mut events = match begun {
-        Ok(events) => events,
+async fn follow(host: &Host, heard: &mut Heard, tell: impl Fn(News)) -> (bool, Error) {
+    let (mut events, now) = match begin(host, &mut heard.cursor).await {
+        Ok(begun) => begun,
         Err(error) => return (false, error),
     };
-    followed();
+    tell(News::Followed);
     while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => happened(event),
+        let event = match event {
+            Ok(event) => event,
             Err(error) => return (true, error),
+        };
+        if !heard.cursor.is_new(&event) {
+            continue;
+        }
+        let end = heard.ends.hear(&event);
+        // A signal is only a hint. What was before now, everybody looks at for himself.
+        if event.action != "kill" && event.time_nanos >= now {
+            tell(News::Event(event));
+        }
+        if let Some(end) = end {
+            tell(News::Ended(end));
         }
     }
     (true, Error::DockerUnavailable { why: "its event stream ended".to_owned() })
 }
 
-/// From the engine's own present on: what happens between the question for it and the stream is in the stream.
-async fn begin(host: &Host) -> Result<futures::stream::BoxStream<'static, Result<Event>>> {
+/// From where the last stream ended, or an hour back; and the engine's present: what happens between the question for it and the
+/// stream is in the stream.
+async fn begin(host: &Host, cursor: &mut Cursor) -> Result<(futures::stream::BoxStream<'static, Result<Event>>, i64)> {
     let docker = host.docker().await?;
     let now = docker.info().await?.time_nanos;
-    Ok(docker.events(&KINDS, &ACTIONS, Some(now)))
+    let since = cursor.start(now - LOOK_BACK_NANOS);
+    Ok((docker.events(&KINDS, &ACTIONS, Some(since)), now))
 }

@@ -17,7 +17,7 @@ pub use command::{Command, ResolveImage, Script, ScriptData, StackDeployOptions}
 pub use docker::Docker;
 pub use endpoint::{Endpoint, Fingerprint, SshTarget};
 pub use error::{Error, Fault, Result};
-pub use feed::{News, Notice};
+pub use feed::{End, News, Notice};
 pub use fleet::{Fleet, Timeouts};
 pub use host::{Connected, Host};
 pub use otternauts_types::server::ObservedHostKey;

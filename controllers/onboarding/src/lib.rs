@@ -60,6 +60,7 @@ pub async fn run(
         let counts = match notice.news {
             News::Event(event) => event.kind == "node",
             News::Followed | News::Lost(_) | News::Missed => true,
+            News::Ended(_) => false,
         };
         counts.then_some(())
     });
