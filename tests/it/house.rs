@@ -26,6 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fleet", &["meta", "types", "telemetry"]),
     ("onboarding", &["meta", "types", "fleet", "telemetry"]),
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry"]),
+    ("health", &["types", "fleet", "telemetry"]),
     ("notify", &["meta", "types", "telemetry"]),
     ("cli", &["meta", "types", "compose"]),
     (
@@ -42,6 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "fleet",
             "onboarding",
             "deploy",
+            "health",
             "notify",
             "telemetry",
         ],

@@ -1,5 +1,6 @@
 //! Stories on real hosts: sshd, systemd, Docker, Swarm. One file a story; what they share is here.
 
+mod ailing;
 pub mod crashes;
 mod everyday;
 mod failures;

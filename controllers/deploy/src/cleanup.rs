@@ -83,5 +83,5 @@ async fn waits(ctx: &Context, api: &Api<Stack>, stack: &Stack, error: &Error) ->
     };
     set_condition(&mut new.conditions, condition, &ctx.now());
     new.last_error = Some(error.chain());
-    status::write(api, &stack.name_any(), &old, &new).await.map(drop)
+    status::write(api, &stack.name_any(), stack.metadata.resource_version.as_deref(), &old, &new).await.map(drop)
 }

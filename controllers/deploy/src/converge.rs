@@ -9,6 +9,7 @@ pub mod reason {
     pub const IMAGE_PULL: &str = "ImagePullFailed";
     pub const NO_NODE: &str = "NoMatchingNode";
     pub const UNHEALTHY: &str = "Unhealthy";
+    pub const OUT_OF_MEMORY: &str = "OutOfMemory";
     pub const TASK_FAILED: &str = "TaskFailed";
     pub const ROLLED_BACK: &str = "RolledBack";
     pub const DEADLINE: &str = "ProgressDeadlineExceeded";
@@ -180,6 +181,12 @@ fn problem(image: &str, service: &ObservedService, failed: Option<&ObservedTask>
 /// OT-F12; the detail is what the health check said last.
 pub fn unhealthy(service: &str, detail: &str) -> Problem {
     Problem::new(reason::UNHEALTHY, format!("Service {service} is unhealthy"), detail)
+}
+
+/// The kernel killed it: its own limit, or the server's memory, was too small.
+pub fn out_of_memory(service: &str, detail: &str) -> Problem {
+    let sentence = format!("Service {service} ran out of memory: a container of it was killed");
+    Problem::new(reason::OUT_OF_MEMORY, sentence, detail)
 }
 
 /// OT-F10, with the registry's own words where we have them.

@@ -57,7 +57,7 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
         Err(error) => return Err(error),
     };
     let new = status::stack(&old, facts, stack.metadata.generation, &ctx.now());
-    if status::write(&api, &stack.name_any(), &old, &new).await? {
+    if status::write(&api, &stack.name_any(), stack.metadata.resource_version.as_deref(), &old, &new).await? {
         tell(ctx, stack, &old, &new).await;
     }
     Ok(recheck.map_or_else(Action::await_change, Action::requeue))
@@ -156,7 +156,7 @@ async fn end(ctx: &Context, deployment: &Deployment, phase: DeploymentPhase, pro
     let mut new = old.clone();
     new.observed_generation = deployment.metadata.generation;
     status::finish(&mut new, phase, problem, &ctx.now());
-    status::write(&api, &deployment.name_any(), &old, &new).await.map(drop)
+    status::write(&api, &deployment.name_any(), None, &old, &new).await.map(drop)
 }
 
 /// Nothing of a suspended stack runs; its volumes and its history stay.

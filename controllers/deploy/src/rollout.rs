@@ -78,7 +78,7 @@ struct Rollout<'a> {
 impl Rollout<'_> {
     /// Writes the status if it differs. What was acted upon must have been recorded before.
     async fn record(&mut self) -> Result<()> {
-        if status::write(&self.api, &self.deployment.name_any(), &self.written, &self.status).await? {
+        if status::write(&self.api, &self.deployment.name_any(), None, &self.written, &self.status).await? {
             self.written = self.status.clone();
         }
         Ok(())
@@ -310,8 +310,11 @@ impl Rollout<'_> {
             }
             let (Some(problem), Some(task)) = (&mut service.problem, &service.failed_task) else { continue };
             if problem.reason == reason::TASK_FAILED {
-                if let Some(said) = self.autopsy(swarm, task).await.unhealthy {
+                let found = self.autopsy(swarm, task).await;
+                if let Some(said) = found.unhealthy {
                     *problem = converge::unhealthy(&service.name, &said);
+                } else if found.failure.oom_killed {
+                    *problem = converge::out_of_memory(&service.name, &task.error);
                 }
                 continue;
             }

@@ -118,8 +118,9 @@ pub fn finish(status: &mut DeploymentStatus, phase: DeploymentPhase, problem: Op
     set_condition(&mut status.conditions, condition, now);
 }
 
-/// Writes a status as the smallest merge patch, and not at all when nothing differs.
-pub async fn write<K, S>(api: &Api<K>, name: &str, old: &S, new: &S) -> Result<bool>
+/// Writes a status as the smallest merge patch, and not at all when nothing differs. Lists are replaced whole: where others write
+/// to the same status, `of` is the object's version that `old` was read at, and a conflict says that it is to be read again.
+pub async fn write<K, S>(api: &Api<K>, name: &str, of: Option<&str>, old: &S, new: &S) -> Result<bool>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
     S: Serialize,
@@ -127,7 +128,11 @@ where
     let broken = |e: serde_json::Error| Error::Broken(format!("a status cannot be written as JSON: {e}"));
     let (old, new) = (serde_json::to_value(old).map_err(broken)?, serde_json::to_value(new).map_err(broken)?);
     let Some(patch) = difference(&old, &new) else { return Ok(false) };
-    let patch = Patch::Merge(json!({ "status": patch }));
+    let patch = match of {
+        Some(version) => json!({"metadata": {"resourceVersion": version}, "status": patch}),
+        None => json!({ "status": patch }),
+    };
+    let patch = Patch::Merge(patch);
     api.patch_status(name, &PatchParams::default(), &patch).await.map_err(Error::api("write a status"))?;
     Ok(true)
 }

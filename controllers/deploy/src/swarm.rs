@@ -203,7 +203,7 @@ impl Swarm {
             && let Ok(Some(container)) = docker.container(container).await
         {
             failure.oom_killed = container.oom_killed;
-            if container.health.as_deref() == Some("unhealthy") {
+            if container.unhealthy {
                 let last = container.health_log.last().map(|l| l.trim().to_owned()).unwrap_or_default();
                 failure.reason = format!("unhealthy container: {last}");
                 unhealthy = Some(last);

@@ -100,6 +100,11 @@ impl Fleet {
         self.feeds().followed.get(name).map(|(host, _)| host.clone())
     }
 
+    /// The names of all servers that are followed.
+    pub fn all_followed(&self) -> Vec<String> {
+        self.feeds().followed.keys().cloned().collect()
+    }
+
     /// Ends what [`Fleet::follow`] began.
     pub fn unfollow(&self, name: &str) {
         self.feeds().stop(name);

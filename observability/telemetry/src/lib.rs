@@ -3,6 +3,7 @@
 pub mod controllers;
 pub mod exposition;
 pub mod fleet;
+pub mod health;
 pub mod logs;
 pub mod notifications;
 pub mod process;
@@ -12,6 +13,7 @@ pub mod storage;
 pub use controllers::ControllerMetrics;
 pub use exposition::Format;
 pub use fleet::FleetMetrics;
+pub use health::HealthMetrics;
 pub use logs::{LogFormat, init as init_logs};
 pub use notifications::NotificationMetrics;
 pub use requests::RequestMetrics;
@@ -33,6 +35,7 @@ pub struct Metrics {
     pub storage: StorageMetrics,
     pub controllers: ControllerMetrics,
     pub fleet: FleetMetrics,
+    pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
 }
 
@@ -44,6 +47,7 @@ impl Metrics {
         let storage = StorageMetrics::register(&mut registry);
         let controllers = ControllerMetrics::register(&mut registry);
         let fleet = FleetMetrics::register(&mut registry);
+        let health = HealthMetrics::register(&mut registry);
         let notifications = NotificationMetrics::register(&mut registry);
         registry.register(
             "otternauts_build",
@@ -58,6 +62,7 @@ impl Metrics {
             storage,
             controllers,
             fleet,
+            health,
             notifications,
         })
     }

@@ -122,17 +122,19 @@ pub fn default_data_dir() -> anyhow::Result<PathBuf> {
 pub enum Controller {
     Onboarding,
     Deploy,
+    Health,
     Notify,
 }
 
 impl Controller {
-    pub const ALL: [Self; 3] = [Self::Onboarding, Self::Deploy, Self::Notify];
+    pub const ALL: [Self; 4] = [Self::Onboarding, Self::Deploy, Self::Health, Self::Notify];
 
     /// The name of its ServiceAccount in `otternauts-system`, and in `--controllers`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Onboarding => "onboarding",
             Self::Deploy => "deploy",
+            Self::Health => "health",
             Self::Notify => "notify",
         }
     }
@@ -202,7 +204,10 @@ mod tests {
         let etcd = ServeArgs { store: Some(StoreKind::Etcd), ..ServeArgs::default() };
         check(etcd, "the etcd store is not in this build");
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
-        check(unknown, "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, notify");
+        check(
+            unknown,
+            "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, health, notify",
+        );
         let missing = ServeArgs { config: Some(PathBuf::from("/does/not/exist")), ..ServeArgs::default() };
         check(missing, "cannot read /does/not/exist");
     }

@@ -28,6 +28,7 @@ where
     let agent = match controller {
         Controller::Onboarding => HeaderValue::from_static("otternauts-onboarding"),
         Controller::Deploy => HeaderValue::from_static("otternauts-deploy"),
+        Controller::Health => HeaderValue::from_static("otternauts-health"),
         Controller::Notify => HeaderValue::from_static("otternauts-notify"),
     };
     let service = api.map_request(move |mut request: Request<kube::client::Body>| {

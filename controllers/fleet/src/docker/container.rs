@@ -1,41 +1,86 @@
 //! One container, asked of the engine that runs it.
 
-use super::types::Container;
+use super::types::{Container, TaskContainer};
 use super::{Docker, explain};
 use crate::bareword::path_segment;
 use crate::error::{Error, Result};
 use crate::output::tail;
 use bollard::models;
-use bollard::query_parameters::InspectContainerOptions;
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
+use std::collections::HashMap;
+
+/// Failed checks in a row that make a container unhealthy, where its check does not say.
+const DEFAULT_RETRIES: i64 = 3;
 
 impl Docker {
+    /// The running containers of Swarm's tasks on this engine, at most 10,000.
+    pub async fn swarm_containers(&self) -> Result<Vec<TaskContainer>> {
+        let filters = HashMap::from([("label".to_owned(), vec!["com.docker.swarm.task.id".to_owned()])]);
+        let options =
+            ListContainersOptions { filters: Some(filters), limit: Some(10_000), ..ListContainersOptions::default() };
+        let found = self.api.list_containers(Some(options)).await.map_err(explain)?;
+        Ok(found.into_iter().map(TaskContainer::from).collect())
+    }
+
     /// None when this engine has no such container (any more).
     pub async fn container(&self, id: &str) -> Result<Option<Container>> {
         path_segment("the container id", id)?;
         match self.api.inspect_container(id, None::<InspectContainerOptions>).await.map_err(explain) {
-            Ok(found) => Ok(Some(found.state.map(Container::from).unwrap_or_default())),
+            Ok(found) => {
+                let retries = found.config.and_then(|c| c.healthcheck?.retries).filter(|r| *r > 0);
+                Ok(Some(container(found.state.unwrap_or_default(), retries.unwrap_or(DEFAULT_RETRIES))))
+            }
             Err(Error::Docker { status: 404, .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
 }
 
-impl From<models::ContainerState> for Container {
-    fn from(s: models::ContainerState) -> Self {
-        let health = s.health.unwrap_or_default();
+impl From<models::ContainerSummary> for TaskContainer {
+    fn from(c: models::ContainerSummary) -> Self {
+        // `Up 3 minutes (unhealthy)`: older engines say it nowhere else in a list.
+        let status = c.status.unwrap_or_default();
         Self {
-            running: s.running.unwrap_or_default(),
-            oom_killed: s.oom_killed.unwrap_or_default(),
-            exit_code: s.exit_code,
-            error: s.error.unwrap_or_default(),
-            health: health.status.map(|h| h.to_string()).filter(|h| !h.is_empty() && h != "none"),
-            health_log: health
-                .log
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|r| r.output)
-                .map(|text| tail(crate::output::clean(text.as_bytes()).trim(), 1024).to_owned())
-                .collect(),
+            id: c.id.unwrap_or_default(),
+            labels: c.labels.unwrap_or_default().into_iter().collect(),
+            healthy: status.ends_with("(healthy)"),
+            unhealthy: status.ends_with("(unhealthy)"),
         }
+    }
+}
+
+fn container(state: models::ContainerState, retries: i64) -> Container {
+    let health = state.health.unwrap_or_default();
+    Container {
+        running: state.running.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
+        exit_code: state.exit_code,
+        error: state.error.unwrap_or_default(),
+        unhealthy: health.failing_streak.is_some_and(|failures| failures >= retries),
+        health_log: health
+            .log
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|r| r.output)
+            .map(|text| tail(crate::output::clean(text.as_bytes()).trim(), 1024).to_owned())
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_died_is_not_unhealthy_though_the_engine_says_so() {
+        let dead = |streak: i64| {
+            let text = format!(
+                r#"{{"Running":false,"ExitCode":137,"Health":{{"Status":"unhealthy","FailingStreak":{streak},"Log":[{{"ExitCode":0,"Output":"fine\n"}}]}}}}"#
+            );
+            container(serde_json::from_str(&text).expect("a state"), DEFAULT_RETRIES)
+        };
+        assert!(!dead(0).unhealthy && !dead(2).unhealthy);
+        assert!(dead(3).unhealthy);
+        assert_eq!(dead(3).health_log, ["fine"]);
     }
 }

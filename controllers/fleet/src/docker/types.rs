@@ -187,10 +187,20 @@ pub struct Container {
     pub oom_killed: bool,
     pub exit_code: Option<i64>,
     pub error: String,
-    /// `starting`, `healthy` or `unhealthy`; none without a health check.
-    pub health: Option<String>,
+    /// Its health check failed as often as it may. The engine calls every container unhealthy that has a check and has ended.
+    pub unhealthy: bool,
     /// The last outputs of the health check, oldest first, cut to 1 KiB each.
     pub health_log: Vec<String>,
+}
+
+/// A running container of a task, as a list tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskContainer {
+    pub id: String,
+    pub labels: BTreeMap<String, String>,
+    /// Both are false without a health check, and while it has not decided yet.
+    pub healthy: bool,
+    pub unhealthy: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ pub(super) fn all() -> Vec<Value> {
     found.extend(people());
     found.extend(controller("onboarding", &onboarding_rules()));
     found.extend(controller("deploy", &deploy_rules()));
+    found.extend(controller("health", &health_rules()));
     found.extend(controller("notify", &notify_rules()));
     found
 }
@@ -207,6 +208,13 @@ fn deploy_rules() -> Vec<Value> {
     let read = ["servers", "servers/status", "clusters", "clusters/status", "healrules", "registrycredentials"];
     rules.push(rule(&[otternauts_types::GROUP], &read, &READ));
     rules.push(rule(&[""], &["secrets", "configmaps"], &verbs));
+    rules
+}
+
+fn health_rules() -> Vec<Value> {
+    let mut rules = common_rules();
+    rules.push(rule(&[otternauts_types::GROUP], &["stacks"], &READ));
+    rules.push(rule(&[otternauts_types::GROUP], &["stacks/status"], &["get", "patch"]));
     rules
 }
 

@@ -1,0 +1,27 @@
+//! What can go wrong; every reconcile is tried again.
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot {what}")]
+    Api { what: &'static str, source: kube::Error },
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn api(what: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Api { what, source }
+    }
+
+    /// With its causes, for the log.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(c) = cause {
+            text.push_str(": ");
+            text.push_str(&c.to_string());
+            cause = c.source();
+        }
+        text
+    }
+}

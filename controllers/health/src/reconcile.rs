@@ -1,0 +1,43 @@
+//! One look at a Stack: what was heard of its containers, and what there is to say.
+
+use crate::context::Context;
+use crate::decide::decide;
+use crate::error::Result;
+use crate::{status, swarm_stack};
+use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt as _};
+use otternauts_telemetry::controllers::Outcome;
+use otternauts_types::Stack;
+use std::sync::Arc;
+
+pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
+    let metrics = Arc::clone(ctx.fleet.metrics());
+    let timer = metrics.controllers.start("health");
+    let result = run(&stack, &ctx).await;
+    timer.end(match &result {
+        Ok(action) if *action == Action::await_change() => Outcome::Success,
+        Ok(_) => Outcome::RequeueAfter,
+        Err(_) => Outcome::Error,
+    });
+    result
+}
+
+async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
+    let Some(name) = swarm_stack(stack) else { return Ok(Action::await_change()) };
+    if stack.metadata.deletion_timestamp.is_some() {
+        ctx.wards(|wards| wards.remove(name));
+        return Ok(Action::await_change());
+    }
+    let Some(old) = stack.status.as_ref() else { return Ok(Action::await_change()) };
+    let now = ctx.now();
+    let verdict = ctx.wards(|wards| decide(wards.entry(name.to_owned()).or_default(), old, now));
+    let written = jiff::Timestamp::from_second(now / 1_000_000_000).unwrap_or_default().to_string();
+    if let Some(conditions) = status::next(old, &verdict.findings, stack.metadata.generation, &written) {
+        let api: Api<Stack> = Api::namespaced(ctx.client.clone(), &stack.namespace().unwrap_or_default());
+        status::write(&api, stack, &conditions).await?;
+        if let Some((warning, reason, note)) = status::news(old, &conditions) {
+            ctx.say(stack, warning, &reason, &note).await;
+        }
+    }
+    Ok(verdict.again.map_or_else(Action::await_change, Action::requeue))
+}

@@ -1,0 +1,143 @@
+//! What ails services is said once, within seconds, in the right words, and is over once (AO-18, OT-F12, OT-73, OG-6).
+
+use super::{condition, docker, get, onboard, server_in, stack_running};
+use crate::notify::receiver::{Answer, Receiver};
+use crate::notify::{messages, notifier_of, webhook};
+use otternauts_harness::{Lab, Otter, until};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const ALL: [&str; 4] = ["OOMKilled", "CrashLooping", "Unhealthy", "Degraded"];
+
+/// Waits until exactly these conditions hold.
+#[track_caller]
+fn ails(otter: &Otter, expected: &[&str]) -> Value {
+    until(&format!("exactly {expected:?} to hold"), PATIENCE, || {
+        let status = get(otter, "stack", "bay")["status"].clone();
+        let holds = |kind: &&&str| condition(&status, kind)["status"] == "True";
+        let known = condition(&status, "Degraded").is_object();
+        let all: Vec<&str> = ALL.iter().filter(holds).copied().collect();
+        if known && all == expected { Ok(status) } else { Err(status) }
+    })
+}
+
+/// Events about the stack with this reason, however often each was counted.
+fn events(otter: &Otter, reason: &str) -> usize {
+    let all = otter.kubectl(&["get", "events", "-o", "json"]).json();
+    let about = |e: &&Value| e["involvedObject"]["name"] == "bay" && e["reason"] == reason;
+    all["items"].as_array().expect("events").iter().filter(about).count()
+}
+
+/// The newest running container of a service, once there is one that is not `old`.
+fn container(lab: &Lab, service: &str, old: &str) -> String {
+    until(&format!("a container of {service}"), PATIENCE, || {
+        let filter = format!("label=com.docker.swarm.service.name={service}");
+        let all = docker(lab, 1, &["ps", "-q", "--no-trunc", "--filter", &filter]);
+        match all.lines().find(|id| !id.is_empty() && *id != old) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(all),
+        }
+    })
+}
+
+fn stack(otter: &Otter, generation: u32) {
+    let wait = "while [ ! -f /tmp/hungry ]; do sleep 0.1; done; exec tail /dev/zero";
+    let quick = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}});
+    let limited = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}, "resources": {"limits": {"memory": "32M"}}});
+    let check = json!({"test": ["CMD-SHELL", "test ! -f /tmp/sick || { echo the tide is out; false; }"],
+        "interval": "1s", "timeout": "1s", "retries": 1});
+    let compose = json!({"services": {
+        "web": {"image": "registry.lab/lab/web:v1", "environment": {"GENERATION": generation.to_string()}, "deploy": quick},
+        "hog": {"image": "registry.lab/library/busybox:1.35", "command": ["sh", "-c", wait], "deploy": limited},
+        "pier": {"image": "registry.lab/library/busybox:1.35", "command": ["sleep", "100000"], "healthcheck": check, "deploy": quick},
+    }});
+    let spec = json!({"compose": {"inline": compose.to_string()}});
+    let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "bay"}, "spec": spec});
+    otter.apply(&object.to_string());
+}
+
+#[test]
+fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
+    let Some(lab) = Lab::take("what_ails_a_service_is_said_once_and_is_over_once_ao_18") else { return };
+    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
+    lab.ok(&["images"]);
+    let mut otter = crate::whole();
+    onboard(&otter, &lab, "harbour", 1, "manager");
+    server_in(&otter, "harbour", "ready", 240);
+    stack(&otter, 1);
+    let name = stack_running(&otter, "bay", 180)["swarmStack"].as_str().expect("a name").to_owned();
+    ails(&otter, &[]);
+    let key = format!("--from-literal=key={}", crate::notify::KEY);
+    otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "signing", &key]).ok();
+    let receiver = Receiver::start(|_| Answer::Status(200, ""));
+    notifier_of(
+        &otter,
+        "otternauts-system",
+        "ops",
+        &webhook(&receiver.url("/")),
+        &json!({"kinds": ["Stack"], "severities": ["Warning"]}),
+        "3s",
+    );
+    let mut heard = Vec::new();
+
+    // A container is killed: degraded at once, well again half a minute later.
+    let web = format!("{name}_web");
+    let mut last = container(&lab, &web, "");
+    docker(&lab, 1, &["kill", &last]);
+    let status = ails(&otter, &["Degraded"]);
+    assert_eq!(condition(&status, "Degraded")["reason"], "TaskFailed", "{status}");
+    ails(&otter, &[]);
+    heard.extend(["problem bay TaskFailed", "recovered bay TaskFailed"]);
+    messages(&receiver, &heard);
+
+    // A health check fails (OT-F12); Swarm replaces the container, and that one is well.
+    docker(&lab, 1, &["exec", &container(&lab, &format!("{name}_pier"), ""), "touch", "/tmp/sick"]);
+    let status = ails(&otter, &["Unhealthy", "Degraded"]);
+    assert_eq!(condition(&status, "Unhealthy")["message"], "Service pier is unhealthy (the tide is out)", "{status}");
+    ails(&otter, &[]);
+    heard.extend(["problem bay Unhealthy", "recovered bay Unhealthy"]);
+    messages(&receiver, &heard);
+
+    // Out of memory (OG-6): said until five quiet minutes have passed, or a new version is there.
+    docker(&lab, 1, &["exec", &container(&lab, &format!("{name}_hog"), ""), "touch", "/tmp/hungry"]);
+    let status = ails(&otter, &["OOMKilled", "Degraded"]);
+    let sentence = "Service hog ran out of memory: a container of it was killed";
+    assert_eq!(condition(&status, "OOMKilled")["message"], sentence, "{status}");
+    until("the failed task to be told", PATIENCE, || {
+        let hog = get(&otter, "stack", "bay")["status"]["services"].clone();
+        let hog = hog.as_array().and_then(|all| all.iter().find(|s| s["name"] == "hog")).cloned().unwrap_or_default();
+        if hog["lastFailure"]["oomKilled"] == true && hog["running"] == 1 { Ok(()) } else { Err(hog) }
+    });
+    heard.push("problem bay OutOfMemory");
+    messages(&receiver, &heard);
+    stack(&otter, 2);
+    ails(&otter, &[]);
+    stack_running(&otter, "bay", 120);
+    heard.push("recovered bay OutOfMemory");
+    messages(&receiver, &heard);
+
+    // Five deaths are a loop, also when we were away for some of them (AO-18).
+    for n in 1..=5 {
+        last = container(&lab, &web, &last);
+        if n == 3 {
+            otter.kill();
+        }
+        docker(&lab, 1, &["kill", &last]);
+        if n == 4 {
+            otter.boot();
+        }
+    }
+    let status = ails(&otter, &["CrashLooping", "Degraded"]);
+    assert_eq!(condition(&status, "CrashLooping")["message"], "Service web restarted 5 times in 1 hour", "{status}");
+    stack(&otter, 3);
+    ails(&otter, &[]);
+    stack_running(&otter, "bay", 120);
+    until("the end of the loop to be told", PATIENCE, || {
+        let seen = [events(&otter, "CrashLooping"), events(&otter, "OutOfMemory"), events(&otter, "Unhealthy")];
+        if seen == [1, 1, 1] { Ok(()) } else { Err(seen) }
+    });
+    let metrics = otter.curl_admin("/metrics", &[]).ok().to_owned();
+    let line = "otternauts_service_task_failures_total{namespace=\"default\",stack=\"bay\",service=\"web\"";
+    assert!(metrics.lines().any(|l| l.starts_with(line)), "{metrics}");
+}
