@@ -7,7 +7,7 @@ mod server;
 mod value;
 
 pub use deploy::{Deploy, EnvFrom, EnvSourceKind, PolicyLevel, Report, Validate};
-pub use inspect::{Completion, Logs, Object, ObjectKind, Status, Version};
+pub use inspect::{Completion, Health, Logs, Object, ObjectKind, Status, Version};
 pub use notify::{NotifyCommand, NotifyTest};
 pub use server::{Confirm, Connection, Remove, Role, ServerAdd, ServerCommand};
 
@@ -57,6 +57,8 @@ pub enum Command {
     Validate(Validate),
     /// Show clusters, servers and stacks
     Status(Status),
+    /// Say whether servers, stacks and services are well; the exit code says it too
+    Health(Health),
     /// Print the log of a stack, merged over its tasks
     Logs(Logs),
     /// Try out who is told what happens

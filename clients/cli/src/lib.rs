@@ -10,6 +10,7 @@ mod findings;
 mod follow;
 mod output;
 mod ready;
+mod vitals;
 mod voice;
 
 use args::Otter;

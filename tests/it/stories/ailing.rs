@@ -109,6 +109,13 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
         let hog = hog.as_array().and_then(|all| all.iter().find(|s| s["name"] == "hog")).cloned().unwrap_or_default();
         if hog["lastFailure"]["oomKilled"] == true && hog["running"] == 1 { Ok(()) } else { Err(hog) }
     });
+    // The exit code is the health (OG-3).
+    let hog = otter.otter(&["health", "bay/hog"]);
+    assert_eq!(hog.code, 1, "{hog:?}");
+    assert!(hog.stdout.contains(sentence), "{hog:?}");
+    assert_eq!(otter.otter(&["health", "bay/web"]).code, 0);
+    assert_eq!(otter.otter(&["health", "-o", "json"]).code, 1);
+    assert_eq!(otter.otter(&["health", "fog"]).code, 5);
     heard.push("problem bay OutOfMemory");
     messages(&receiver, &heard);
     stack(&otter, 2);
@@ -136,6 +143,10 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     until("the end of the loop to be told", PATIENCE, || {
         let seen = [events(&otter, "CrashLooping"), events(&otter, "OutOfMemory"), events(&otter, "Unhealthy")];
         if seen == [1, 1, 1] { Ok(()) } else { Err(seen) }
+    });
+    until("everything to be well", PATIENCE, || {
+        let all = otter.otter(&["health"]);
+        if all.code == 0 { Ok(()) } else { Err(all) }
     });
     let metrics = otter.curl_admin("/metrics", &[]).ok().to_owned();
     let line = "otternauts_service_task_failures_total{namespace=\"default\",stack=\"bay\",service=\"web\"";

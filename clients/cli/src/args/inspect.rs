@@ -40,6 +40,18 @@ fn object(text: &str) -> Result<Object, String> {
 }
 
 #[derive(Args, Debug)]
+pub struct Health {
+    /// One service only, by its name in the compose file
+    #[arg(value_name = "[STACK/]SERVICE")]
+    pub service: Option<String>,
+    /// Go on, with a line for each change
+    #[arg(short, long)]
+    pub watch: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
 pub struct Logs {
     /// The name of the Stack
     pub stack: String,

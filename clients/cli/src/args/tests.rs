@@ -30,6 +30,8 @@ fn what_the_demo_and_the_stories_type_is_understood() {
         "otter status --wait server/harbour --timeout 300s",
         "otter status",
         "otter deploy tests/fixtures/voyage.yml --name voyage --env WEB_IMAGE=i --env A=b=c --env-from secret/s --wait",
+        "otter health",
+        "otter health voyage/web -w -o json",
         "otter logs voyage web",
         "otter logs voyage web -f",
         "otter -n bay --kubeconfig f --context c server list -o json",

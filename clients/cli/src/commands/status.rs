@@ -39,7 +39,7 @@ pub async fn run(global: &Global, args: &Status) -> anyhow::Result<Code> {
 }
 
 /// Those of the namespace that was named, else of all that the caller may see.
-async fn stacks(session: &Session) -> anyhow::Result<Vec<Stack>> {
+pub async fn stacks(session: &Session) -> anyhow::Result<Vec<Stack>> {
     if !session.namespace_given
         && let Some(all) = visible(&Api::all(session.client.clone()), "stacks").await?
     {
@@ -51,7 +51,7 @@ async fn stacks(session: &Session) -> anyhow::Result<Vec<Stack>> {
 }
 
 /// `None`: the caller may not list them.
-async fn visible<K>(api: &Api<K>, plural: &str) -> anyhow::Result<Option<Vec<K>>>
+pub async fn visible<K>(api: &Api<K>, plural: &str) -> anyhow::Result<Option<Vec<K>>>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {
