@@ -12,6 +12,8 @@ pub enum Command {
     OsRelease,
     /// Free bytes of the file system that will hold images (OT-14).
     DiskFree,
+    /// The file system of the engine's data. A second line is missing, and the exit status not 0, where its directory is elsewhere.
+    DiskUsage,
     /// Succeeds when a Docker client is installed; prints its version.
     DockerClient,
     /// Succeeds when an engine is installed, running or not.
@@ -29,6 +31,7 @@ impl Command {
             Self::SudoCheck => &["sudo", "-n", "true"],
             Self::OsRelease => &["cat", "/etc/os-release"],
             Self::DiskFree => &["df", "-P", "-k", "/var/lib"],
+            Self::DiskUsage => &["df", "-P", "-k", "/var/lib", "/var/lib/docker"],
             Self::DockerClient => &["docker", "--version"],
             Self::DockerDaemon => &["sudo", "-n", "dockerd", "--version"],
             Self::Groups => &["id", "-Gn"],
@@ -41,6 +44,7 @@ impl Command {
             Self::SudoCheck => "sudo -n true",
             Self::OsRelease => "cat /etc/os-release",
             Self::DiskFree => "df -P -k /var/lib",
+            Self::DiskUsage => "df -P -k /var/lib /var/lib/docker",
             Self::DockerClient => "docker --version",
             Self::DockerDaemon => "sudo -n dockerd --version",
             Self::Groups => "id -Gn",
@@ -197,10 +201,11 @@ mod tests {
     use super::*;
     use crate::bareword::Bareword;
 
-    const COMMANDS: [Command; 7] = [
+    const COMMANDS: [Command; 8] = [
         Command::SudoCheck,
         Command::OsRelease,
         Command::DiskFree,
+        Command::DiskUsage,
         Command::DockerClient,
         Command::DockerDaemon,
         Command::Groups,

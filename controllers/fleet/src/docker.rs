@@ -3,6 +3,7 @@
 mod container;
 mod objects;
 mod registry;
+mod stats;
 mod streams;
 mod swarm;
 mod transport;

@@ -4,6 +4,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::feed::Feeds;
 use crate::host::Host;
+use crate::samples::Samplers;
 use crate::ssh;
 use futures::Stream;
 use otternauts_telemetry::Metrics;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     hosts: Mutex<HashMap<String, Host>>,
     losses: broadcast::Sender<String>,
     feeds: Mutex<Feeds>,
+    samplers: Mutex<Samplers>,
 }
 
 impl Fleet {
@@ -69,6 +71,7 @@ impl Fleet {
             hosts: Mutex::default(),
             losses: broadcast::channel(1024).0,
             feeds: Mutex::default(),
+            samplers: Mutex::default(),
         }))
     }
 
@@ -79,6 +82,10 @@ impl Fleet {
 
     pub(crate) fn feeds(&self) -> parking_lot::MutexGuard<'_, Feeds> {
         self.0.feeds.lock()
+    }
+
+    pub(crate) fn samplers(&self) -> parking_lot::MutexGuard<'_, Samplers> {
+        self.0.samplers.lock()
     }
 
     /// The key a server shows. Nothing is authenticated and nothing about us is told (OT-9).

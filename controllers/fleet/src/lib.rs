@@ -10,6 +10,7 @@ mod fleet;
 mod host;
 mod local;
 mod output;
+mod samples;
 mod ssh;
 
 pub use bareword::{Bareword, StackName};
@@ -22,3 +23,4 @@ pub use fleet::{Fleet, Timeouts};
 pub use host::{Connected, Host};
 pub use otternauts_types::server::ObservedHostKey;
 pub use output::{MAX_BYTES, Output, tail};
+pub use samples::{ContainerSample, Round, Samples, ServerSample};

@@ -100,6 +100,7 @@ async fn servers_of_the_lab_are_reached_used_and_lost() {
         commands_and_scripts_run(&lab).await;
         the_engine_answers_with_and_without_the_group(&lab).await;
         a_swarm_runs_a_stack(&lab).await;
+        ot_71_samples_say_what_docker_stats_says(&lab).await;
         a_lost_connection_is_told_and_comes_back(&lab).await;
     };
     tokio::time::timeout(Duration::from_secs(300), all).await.expect("all of it within five minutes");
@@ -280,6 +281,72 @@ async fn a_swarm_runs_a_stack(lab: &Lab) {
     assert!(matches!(refused, Err(Error::CommandFailed { .. })), "{refused:?}");
     h1.stack_remove(&name).await.expect("removed");
     assert_eq!(d1.services(Some(&name)).await.expect("services"), []);
+}
+
+/// OT-71, AO-5: a busy container, measured by us and by `docker stats`.
+async fn ot_71_samples_say_what_docker_stats_says(lab: &Lab) {
+    let fleet = fleet();
+    let host = fleet.host("h1", &endpoint(&lab.target(1, "ed25519")));
+    let name = StackName::new("busy-00000000").expect("a name");
+    let compose = b"version: '3.8'\nservices:\n  spin:\n    image: registry.lab/library/busybox:1.35\n    command: ['sh', '-c', 'x=$$(head -c 20000000 /dev/zero | tr \"\\\\0\" a); echo full; while :; do :; done']\n    deploy: {endpoint_mode: dnsrr, placement: {constraints: ['node.role == manager']}, resources: {limits: {cpus: '0.2', memory: 128M}}}\n";
+    host.stack_deploy(&name, compose, &StackDeployOptions::default()).await.expect("a deploy");
+    fleet.follow(&host);
+    let mut samples = fleet.samples("h1");
+    let mut tried = Vec::new();
+    let (round, ours) = loop {
+        assert!(tried.len() < 12, "never within 5 % of docker stats: {tried:?}");
+        let round = samples.next().await;
+        let found = round.containers.iter().find(|c| c.swarm_stack.as_deref() == Some("busy-00000000")).cloned();
+        let Some(ours) = found.filter(|c| c.cpu_percent.is_some_and(|n| n > 1.0)) else { continue };
+        let theirs = lab.run(&[
+            "exec",
+            "1",
+            "docker",
+            "stats",
+            "--no-stream",
+            "--format",
+            "{{.CPUPerc}} {{.MemUsage}}",
+            &ours.id,
+        ]);
+        let (cpu, memory) = docker_stats(&theirs);
+        if near(ours.cpu_percent.unwrap_or_default(), cpu) && near(float(ours.memory_bytes), memory) {
+            break (round, ours);
+        }
+        tried.push((ours.cpu_percent, cpu, ours.memory_bytes, memory));
+    };
+    assert_eq!((ours.service.as_deref(), ours.slot.as_deref()), (Some("spin"), Some("1")));
+    assert_eq!(ours.memory_limit, Some(128 << 20));
+    assert!(ours.memory_bytes > Some(20_000_000) && ours.processes >= Some(1), "{ours:?}");
+    assert!(ours.started_at.is_some() && ours.cpu_seconds > Some(0.1), "{ours:?}");
+    assert_eq!((round.missing, round.error.as_deref()), (0, None));
+    let server = &round.server;
+    assert!(server.cpu_percent >= ours.cpu_percent && server.memory_bytes >= ours.memory_bytes, "{server:?}");
+    let df = lab.run(&["exec", "1", "df", "-B1", "--output=size", "/var/lib/docker"]);
+    let size: u64 = df.lines().last().and_then(|l| l.trim().parse().ok()).expect("a size");
+    assert_eq!(server.disk_size, Some(size));
+    assert!(server.disk_free < server.disk_size && server.disk_free > Some(0), "{server:?}");
+    // Where nobody listens, no command runs and no question is asked.
+    drop(samples);
+    host.stack_remove(&name).await.expect("removed");
+}
+
+/// Percent of a core and bytes, of `20.12% 19.5MiB / 128MiB`.
+fn docker_stats(line: &str) -> (f64, f64) {
+    let mut words = line.split_whitespace();
+    let cpu = words.next().and_then(|w| w.trim_end_matches('%').parse().ok()).expect("a percentage");
+    let memory = words.next().expect("a size");
+    let units = [("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)];
+    let bytes = units.iter().find_map(|(unit, size)| Some(memory.strip_suffix(unit)?.parse::<f64>().ok()? * size));
+    (cpu, bytes.unwrap_or_else(|| panic!("no size: {line}")))
+}
+
+fn near(ours: f64, theirs: f64) -> bool {
+    (ours - theirs).abs() <= 0.05 * theirs
+}
+
+#[allow(clippy::cast_precision_loss, reason = "megabytes")]
+fn float(n: Option<u64>) -> f64 {
+    n.map_or(0.0, |n| n as f64)
 }
 
 async fn a_lost_connection_is_told_and_comes_back(lab: &Lab) {

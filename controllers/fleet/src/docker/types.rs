@@ -203,6 +203,32 @@ pub struct TaskContainer {
     pub unhealthy: bool,
 }
 
+/// A container of the engine's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunningContainer {
+    pub id: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What one container uses, at one moment. Each is none where the engine does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// When it was read, nanoseconds since 1970 by the engine's clock.
+    pub read_nanos: i64,
+    /// Time on any core since it started.
+    pub cpu_nanos: Option<u64>,
+    /// Without the page cache that is not in use.
+    pub memory_bytes: Option<u64>,
+    /// Its limit; the memory of the machine where it has none.
+    pub memory_limit: Option<u64>,
+    pub received_bytes: Option<u64>,
+    pub sent_bytes: Option<u64>,
+    pub read_bytes: Option<u64>,
+    pub written_bytes: Option<u64>,
+    pub processes: Option<u64>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     pub id: String,
