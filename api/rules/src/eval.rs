@@ -81,7 +81,7 @@ fn compare(sample: &Sample, left: Metric, op: Op, right: Value) -> Option<bool> 
     Some(op.holds(measured(sample, left, unit)?, right))
 }
 
-fn measured(sample: &Sample, metric: Metric, unit: Unit) -> Option<f64> {
+pub(crate) fn measured(sample: &Sample, metric: Metric, unit: Unit) -> Option<f64> {
     let share = |part: Option<f64>, whole: Option<f64>| Some(100.0 * part? / whole.filter(|w| *w > 0.0)?);
     #[allow(clippy::cast_precision_loss, reason = "counts of replicas and failures")]
     let count = |n: Option<u64>| n.map(|n| n as f64);
@@ -125,18 +125,24 @@ fn restarts(history: &[Sample], now: i64, op: Op, count: f64, span: Span) -> Tru
     if newest(history, now).is_none_or(|s| s.restarts.is_none()) {
         return Truth::Unknown;
     }
-    let first = history.partition_point(|s| s.at <= begin).saturating_sub(1);
-    let covered = history.get(first).is_some_and(|s| s.at <= begin);
-    let mut total = 0_u64;
-    let mut before: Option<u64> = None;
-    for now in history[first..].iter().filter_map(|s| s.restarts) {
-        total = total.saturating_add(before.map_or(0, |before| if now >= before { now - before } else { now }));
-        before = Some(now);
-    }
-    #[allow(clippy::cast_precision_loss, reason = "a count of restarts")]
-    let holds = op.holds(total as f64, count);
+    let covered = history.first().is_some_and(|s| s.at <= begin);
+    let holds = op.holds(counted(history, now, span).unwrap_or_default(), count);
     match (holds, covered, op) {
         (_, true, _) | (true, false, Op::More | Op::MoreOrEqual) => Truth::of(Some(holds)),
         _ => Truth::Unknown,
     }
+}
+
+/// Restarts within the span, as far as the history knows.
+pub(crate) fn counted(history: &[Sample], now: i64, span: Span) -> Option<f64> {
+    let begin = now - span.millis();
+    let first = history.partition_point(|s| s.at <= begin).saturating_sub(1);
+    let mut total = 0_u64;
+    let mut before: Option<u64> = None;
+    for now in history.get(first..)?.iter().filter_map(|s| s.restarts) {
+        total = total.saturating_add(before.map_or(0, |before| if now >= before { now - before } else { now }));
+        before = Some(now);
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a count of restarts")]
+    before.map(|_| total as f64)
 }

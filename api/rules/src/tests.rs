@@ -208,3 +208,45 @@ proptest! {
         prop_assert!(some == Truth::Unknown || some == all, "{all:?} became {some:?}: {expr}");
     }
 }
+
+#[test]
+fn a_rule_says_why_it_holds_with_the_values_that_make_it_so() {
+    let sample = Sample {
+        at: 0,
+        cpu: Some(97.3),
+        memory: Some(1.25e9),
+        memory_limit: Some(2e9),
+        replicas_running: Some(1),
+        replicas_desired: Some(3),
+        restarts: Some(9),
+        unhealthy: Some(true),
+        ..Sample::default()
+    };
+    let history = [Sample { restarts: Some(3), at: -60_000, ..sample }, sample];
+    let check = |text: &str, expected: &str| {
+        assert_eq!(explain(&parse(text).expect("a rule"), &history, 0), expected, "{text}");
+    };
+    check("cpu > 90% for 5m", "cpu 97 % > 90 % for 5m");
+    check("memory > 1GB", "memory 1.25 GB > 1 GB");
+    check("memory > 9.5%", "memory 62 % > 9.5 %");
+    check("restarts > 5 in 1h", "restarts 6 > 5 in 1h");
+    check("replicas.running < replicas.desired for 2m", "replicas.running 1 < replicas.desired 3 for 2m");
+    check("cpu > 99% or unhealthy", "unhealthy");
+    check("(cpu > 90% and memory > 1GB) for 1m", "(cpu 97 % > 90 % and memory 1.25 GB > 1 GB) for 1m");
+    check("not (probe.failed > 3)", "not probe.failed ? > 3");
+    check("disk.free < 5GB", "disk.free ? < 5 GB");
+}
+
+#[test]
+fn a_rule_says_what_it_needs_to_be_judged() {
+    for (text, samples, reach, spans) in [
+        ("cpu > 90% for 5m", true, 300_000, 1),
+        ("restarts > 5 in 1h", false, 3_600_000, 1),
+        ("(unhealthy for 1m or restarts > 1 in 1m) for 2m", false, 180_000, 3),
+        ("replicas.running < replicas.desired", false, 0, 0),
+        ("not (unhealthy and disk.free < 5%)", true, 0, 0),
+    ] {
+        let expr = parse(text).expect("a rule");
+        assert_eq!((expr.needs_samples(), expr.reach(), expr.spans().len()), (samples, reach, spans), "{text}");
+    }
+}
