@@ -77,7 +77,7 @@ fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
 }
 
 /// `state object reason` of everything in one message.
-fn notices(got: &Got) -> Vec<String> {
+pub fn notices(got: &Got) -> Vec<String> {
     let body = got.json();
     let list = body["data"]["notices"].as_array().expect("notices").clone();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();

@@ -5,6 +5,7 @@ pub mod crashes;
 mod everyday;
 mod failures;
 mod health;
+mod hosts;
 mod notified;
 mod voyage;
 

@@ -66,7 +66,7 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
 fn is_unreachable(error: &Error) -> bool {
     match error {
         Error::Managers { .. } => true,
-        Error::Swarm { source, .. } => source.is_unreachable(),
+        Error::Swarm { source, .. } => source.is_unreachable() || source.is_without_leader(),
         _ => false,
     }
 }

@@ -66,6 +66,11 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::ChannelFailed { .. })
     }
 
+    /// Whether the swarm cannot decide anything now: too few of its managers reach one another.
+    pub fn is_without_leader(&self) -> bool {
+        matches!(self, Self::Docker { status: 500 | 503, message } if message.contains("does not have a leader"))
+    }
+
     /// The label of the metric.
     pub(crate) fn class(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use otternauts_types::{Condition, ConditionStatus};
 /// Conditions that are bad when they are true, the most telling first.
 const BAD_WHEN_TRUE: [&str; 5] = ["OOMKilled", "CrashLooping", "SwarmConflict", "Unhealthy", "Degraded"];
 /// Reasons of `Ready=False` while something is on its way, or waits for a person who knows.
-const ON_THE_WAY: [&str; 8] = [
+const ON_THE_WAY: [&str; 9] = [
     "Deploying",
     "Stopping",
     "Removing",
@@ -16,6 +16,7 @@ const ON_THE_WAY: [&str; 8] = [
     "AwaitingConfirmation",
     "WaitingForManager",
     "NoSwarm",
+    "Rejoining",
 ];
 /// Not running because a person wants it so: whatever was wrong is over.
 const WANTED: &str = "Suspended";

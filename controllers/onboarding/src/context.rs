@@ -32,6 +32,8 @@ pub struct Context {
 
 #[derive(Default)]
 struct Memory {
+    /// When its connection was made.
+    connected: Option<Instant>,
     failures: u32,
     settled: Option<Settled>,
 }
@@ -127,6 +129,16 @@ impl Context {
             }
         }
         None
+    }
+
+    /// How long the connection to a server has stood; `fresh` when it was made just now.
+    pub fn connected_for(&self, name: &str, fresh: bool) -> Duration {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = &mut memory.entry(name.to_owned()).or_default().connected;
+        if fresh {
+            *connected = Some(Instant::now());
+        }
+        connected.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// Whether nothing has changed since this server was last looked at; with the pause that is left.

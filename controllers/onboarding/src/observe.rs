@@ -8,6 +8,10 @@ use otternauts_fleet::docker::{Docker, LocalNodeState};
 use otternauts_fleet::{Command, Endpoint, Error, Host};
 use otternauts_types::server::Connection;
 use otternauts_types::{Cluster, Server};
+use std::time::Duration;
+
+/// How long a server that was away has for its swarm to notice that it is back.
+const RETURN: Duration = Duration::from_secs(120);
 
 /// What is there now, and the way to the server when there is one.
 pub async fn observe(
@@ -20,6 +24,8 @@ pub async fn observe(
         return Ok((seen, None));
     }
     let Some(host) = connect(ctx, server, &mut seen).await? else { return Ok((seen, None)) };
+    let fresh = matches!(seen.link, Link::Up { took: Some(_), .. });
+    seen.returning = ctx.connected_for(&server.name_any(), fresh) < RETURN;
     if let Err(e) = Box::pin(facts(&host, &mut seen)).await {
         seen.link = lost(&e);
         return Ok((seen, Some(host)));

@@ -66,6 +66,8 @@ pub struct Failure {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
+    /// Its connection was made a short while ago: the swarm may not have noticed yet that it is back.
+    pub returning: bool,
     /// None: there is no such Cluster.
     pub cluster: Option<ClusterView>,
     pub link: Link,

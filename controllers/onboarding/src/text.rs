@@ -17,6 +17,8 @@ pub mod reason {
     pub const SWARM_INIT_FAILED: &str = "SwarmInitFailed";
     pub const SWARM_JOIN_FAILED: &str = "SwarmJoinFailed";
     pub const SWARM_CONFLICT: &str = "SwarmConflict";
+    /// On its way back: not told to anybody until it takes too long.
+    pub const REJOINING: &str = "Rejoining";
     pub const MANAGERS_UNREACHABLE: &str = "ManagersUnreachable";
     pub const WAITING_FOR_MANAGER: &str = "WaitingForManager";
     pub const WORKING: &str = "Working";

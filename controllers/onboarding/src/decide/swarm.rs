@@ -194,6 +194,10 @@ fn member(desired: Desired<'_>, node: &Node, seen: &Observed, draft: &mut Draft)
     }
     if node.state != "ready" {
         let message = format!("The swarm says that the node is {}.", node.state);
+        if seen.returning {
+            draft.bad("SwarmReady", reason::REJOINING, message.clone());
+            return draft.poll(reason::REJOINING, message);
+        }
         draft.bad("SwarmReady", "NodeNotReady", message.clone());
         return draft.poll("NodeNotReady", message);
     }

@@ -338,6 +338,8 @@ fn a_node_becomes_what_the_spec_says() {
         n.state = "down".into();
     }
     assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &down)), (Pending, "NodeNotReady", None));
+    let back = Observed { returning: true, ..down };
+    assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &back)), (Pending, "Rejoining", None));
     let unknown = Observed { node: None, ..member(NodeRole::Worker) };
     assert_eq!(outline(&run(&worker, &ServerStatus::default(), &unknown)), (Failed, "ManagersUnreachable", None));
 }
