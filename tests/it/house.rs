@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry"]),
     ("health", &["types", "fleet", "telemetry"]),
     ("notify", &["meta", "types", "telemetry"]),
-    ("cli", &["meta", "types", "compose"]),
+    ("cli", &["meta", "types", "compose", "telemetry"]),
     (
         "boot",
         &[

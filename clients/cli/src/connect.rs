@@ -30,7 +30,7 @@ pub async fn open(global: &Global) -> anyhow::Result<Session> {
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig")?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config).context("cannot use the kubeconfig")?;
+    let client = crate::trace::client(config).context("cannot use the kubeconfig")?;
     Ok(Session { client, namespace, namespace_given: global.namespace.is_some() })
 }
 

@@ -10,12 +10,14 @@ mod findings;
 mod follow;
 mod output;
 mod ready;
+mod trace;
 mod vitals;
 mod voice;
 
 use args::Otter;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use exit::Code;
+use otternauts_telemetry::traces::{self, Kind, Origin, Span};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -57,12 +59,29 @@ fn start(otter: Otter, command: clap::Command) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
-    let done = runtime.block_on(async {
+    let tracing = match runtime.block_on(async { traces::start("otter", env!("CARGO_PKG_VERSION"), None) }) {
+        Ok(tracing) => tracing,
+        Err(why) => return exit::report(&anyhow::Error::msg(why)),
+    };
+    let name = command_name(&otter.command);
+    let (span, verbose) =
+        (Span::begin(Kind::Internal, || format!("otter {name}"), Origin::Parent(None)), otter.global.verbose);
+    let done = runtime.block_on(span.run(async {
         tokio::select! {
             done = commands::run(otter, command) => done,
             _ = tokio::signal::ctrl_c() => Ok(Code::Interrupted),
         }
-    });
+    }));
+    if done.is_err() {
+        span.fail("failed");
+    }
+    if let Some(id) = trace::id(&span).filter(|_| verbose > 0 || done.is_err()) {
+        output::complain(&format!("trace: {id}"));
+    }
+    span.end();
+    if let Some(tracing) = tracing {
+        tracing.finish();
+    }
     // A thread that waits for a person's answer must not keep the program alive.
     runtime.shutdown_background();
     match done {
@@ -73,6 +92,23 @@ fn start(otter: Otter, command: clap::Command) -> ExitCode {
         }
         Ok(code) => code.into(),
         Err(error) => exit::report(&error),
+    }
+}
+
+/// The word a person typed, for the span; one of few.
+fn command_name(command: &args::Command) -> &'static str {
+    use args::Command as C;
+    match command {
+        C::Server(_) => "server",
+        C::Deploy(_) => "deploy",
+        C::Validate(_) => "validate",
+        C::Status(_) => "status",
+        C::Health(_) => "health",
+        C::Logs(_) => "logs",
+        C::Notify(_) => "notify",
+        C::Version(_) => "version",
+        C::Completion(_) => "completion",
+        C::ExitCodes => "exit-codes",
     }
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use otternauts_compose::{Values, label};
+use otternauts_telemetry::traces;
 use otternauts_types::deployment::{DeploymentPhase, Snapshot, Trigger};
 use otternauts_types::stack::DeployPolicy;
 use otternauts_types::{Deployment, DeploymentSpec, LocalRef, Stack};
@@ -172,6 +173,8 @@ pub async fn create(
     deployment.metadata.namespace = stack.namespace();
     deployment.metadata.owner_references = owner(stack);
     deployment.metadata.labels = Some([(label::STACK.to_owned(), stack.name_any())].into());
+    let cause = stack.annotations().get(traces::ANNOTATION);
+    deployment.metadata.annotations = cause.map(|c| [(traces::ANNOTATION.to_owned(), c.clone())].into());
     let api: Api<Deployment> = Api::namespaced(client.clone(), &stack.namespace().unwrap_or_default());
     api.create(&PostParams::default(), &deployment).await.map_err(Error::api("create a Deployment"))
 }

@@ -8,6 +8,7 @@ use crate::samples::Samplers;
 use crate::ssh;
 use futures::Stream;
 use otternauts_telemetry::Metrics;
+use otternauts_telemetry::traces::{Kind, Origin, Span};
 use otternauts_types::server::ObservedHostKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -146,9 +147,18 @@ impl Inner {
     pub(crate) async fn open(&self, name: &str, target: &crate::SshTarget) -> Result<ssh::Link> {
         let _permit = self.handshake_permit().await?;
         let started = Instant::now();
+        let span = Span::begin(Kind::Client, || "ssh connect", Origin::Current);
+        if span.is_recorded() {
+            span.set("otternauts.server", name.to_owned());
+            span.set("server.address", target.address.clone());
+            span.set("server.port", i64::from(target.port));
+        }
         let loss = Loss::new(name, &self.losses, &self.metrics);
         let result = ssh::Link::open(target, &self.timeouts, loss.clone()).await;
         let class = result.as_ref().err().map_or("success", Error::class);
+        if result.is_err() {
+            span.fail(class);
+        }
         self.metrics.fleet.connected(class, started.elapsed().as_secs_f64());
         match &result {
             Ok(_) => loss.arm(),

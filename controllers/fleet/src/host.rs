@@ -9,6 +9,7 @@ use crate::fleet::Inner;
 use crate::local;
 use crate::output::Output;
 use crate::ssh::{Link, Use};
+use otternauts_telemetry::traces::{Kind, Origin, Span};
 use otternauts_types::server::ObservedHostKey;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,13 +101,34 @@ impl Host {
 
     async fn exec(&self, what: &'static str, words: &[&str], stdin: &[u8], limit: Duration) -> Result<Output> {
         let started = Instant::now();
-        let result = match self.link().await?.0 {
-            Some(link) => link.exec(what, &words.join(" "), stdin, limit).await,
-            None => local::exec(what, words, stdin, limit).await,
+        let span = Span::begin(Kind::Client, || format!("ssh exec {what}"), Origin::Current);
+        self.describe(&span);
+        let work = async {
+            match self.link().await?.0 {
+                Some(link) => link.exec(what, &words.join(" "), stdin, limit).await,
+                None => local::exec(what, words, stdin, limit).await,
+            }
         };
+        let result = span.run(work).await;
+        match &result {
+            Ok(output) => span.set("process.exit.code", i64::from(output.exit)),
+            Err(error) => span.fail(error.class()),
+        }
         let label = if result.as_ref().is_ok_and(Output::succeeded) { "success" } else { "failure" };
         self.0.fleet.metrics.fleet.command(what, label, started.elapsed().as_secs_f64());
         result
+    }
+
+    /// Where something happens, for its span.
+    pub(crate) fn describe(&self, span: &Span) {
+        if !span.is_recorded() {
+            return;
+        }
+        span.set("otternauts.server", self.name().to_owned());
+        if let Endpoint::Ssh(target) = self.endpoint() {
+            span.set("server.address", target.address.clone());
+            span.set("server.port", i64::from(target.port));
+        }
     }
 
     /// Runs a fixed command; any exit status is an answer.

@@ -9,6 +9,7 @@ pub mod notifications;
 pub mod process;
 pub mod requests;
 pub mod storage;
+pub mod traces;
 
 pub use controllers::ControllerMetrics;
 pub use exposition::Format;
@@ -75,6 +76,11 @@ impl Metrics {
     /// Lets the wiring set gauges just before a scrape reads them, instead of on a timer.
     pub fn before_scrape(&self, refresh: impl Fn(&Metrics) + Send + 'static) {
         self.refresh.lock().push(Box::new(refresh));
+    }
+
+    /// Adds a counter that its owner counts up.
+    pub fn register_counter(&self, name: &str, help: &str, counter: prometheus_client::metrics::counter::Counter) {
+        self.registry.lock().register(name, help, counter);
     }
 
     /// Adds a plain gauge that its owner sets.

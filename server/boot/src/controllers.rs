@@ -131,11 +131,16 @@ pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let version = client.apiserver_version().await.context("cannot reach the API server")?;
     tracing::info!(server = %version.git_version, "controllers start");
     let stop = CancellationToken::new();
-    let fleet = Fleet::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let tracing = crate::serve::start_tracing(&metrics)?;
+    let fleet = Fleet::new(metrics);
     let running = start(&which, |_| client.clone(), &fleet, &stop);
     signals.watch(stop.clone());
     stop.cancelled().await;
     running.finish().await;
+    if let Some(tracing) = tracing {
+        tokio::task::spawn_blocking(|| tracing.finish()).await.context("cannot end tracing")?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use otternauts_meta::Secret;
 use otternauts_registry::Registry;
 use otternauts_store::{SqliteOptions, Store};
 use otternauts_telemetry::Metrics;
+use otternauts_telemetry::traces::{self, Tracing};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub struct Server {
     controllers: controllers::Running,
     store: Store,
     audit: Arc<AuditLog>,
+    tracing: Option<Tracing>,
 }
 
 impl Server {
@@ -67,6 +69,7 @@ impl Server {
         let listener = Listener::bind(config.listen).await?;
         data.protect()?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let tracing = start_tracing(&metrics)?;
         let store = open_store(&data, &metrics)?;
         let vault = Arc::new(found.unlock(&data, &store).await?);
         let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
@@ -93,7 +96,7 @@ impl Server {
         let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
         let controllers = controllers::spawn(&config.controllers, &api, &fleet, &stop);
-        Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit })
+        Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit, tracing })
     }
 
     /// Waits for `stop`, then ends everything in order (row T11).
@@ -106,9 +109,22 @@ impl Server {
         self.housekeeping.await.context("housekeeping failed")?;
         self.store.close().await.context("cannot close the store")?;
         self.audit.flush();
+        if let Some(tracing) = self.tracing {
+            // It waits for the collector.
+            tokio::task::spawn_blocking(|| tracing.finish()).await.context("cannot end tracing")?;
+        }
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Traces go where the standard variables say; a variable that cannot be used is told before anything starts.
+pub fn start_tracing(metrics: &Metrics) -> anyhow::Result<Option<Tracing>> {
+    let tracing = traces::start("otternauts", env!("CARGO_PKG_VERSION"), Some(metrics)).map_err(anyhow::Error::msg)?;
+    if tracing.is_some() {
+        tracing::info!("requests and their consequences are traced");
+    }
+    Ok(tracing)
 }
 
 async fn housekeeping(registry: Registry, stop: CancellationToken) {

@@ -14,7 +14,7 @@ use crate::query::Query;
 use crate::routes::{self, Route};
 use crate::target::{self, Served};
 use crate::version::VersionInfo;
-use crate::{measure, openapi, options};
+use crate::{measure, openapi, options, spans};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response, header};
@@ -24,12 +24,13 @@ use otternauts_auth::{Attributes, Authenticator, Authorizer, Peer};
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Caller, Registry};
 use otternauts_telemetry::Metrics;
+use otternauts_telemetry::traces::Span;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 
 /// How much happens at once (row Q2); watches and log streams count apart.
@@ -176,6 +177,7 @@ struct Exchange {
     audit_id: String,
     received: Timestamp,
     started: Instant,
+    since: SystemTime,
 }
 
 /// How a request fared, for audit and metrics.
@@ -186,12 +188,13 @@ struct Outcome {
     decision: (&'static str, String),
     warnings: Vec<String>,
     served: Option<Served>,
+    span: Span,
 }
 
 impl Outcome {
     fn early(answer: impl Into<Answer>, identity: Option<Identity>) -> Self {
         let decision = ("", String::new());
-        Self { answer: answer.into(), identity, decision, warnings: Vec::new(), served: None }
+        Self { answer: answer.into(), identity, decision, warnings: Vec::new(), served: None, span: Span::OFF }
     }
 }
 
@@ -202,7 +205,16 @@ impl Exchange {
         let sent = parts.headers.get("audit-id").and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 64);
         let audit_id = sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
         let attributes = identity::attributes(&route);
-        Self { api, route, query, attributes, audit_id, received: now(), started: Instant::now() }
+        Self {
+            api,
+            route,
+            query,
+            attributes,
+            audit_id,
+            received: now(),
+            started: Instant::now(),
+            since: SystemTime::now(),
+        }
     }
 
     async fn run(self, parts: http::request::Parts, body: Incoming) -> Response<Body> {
@@ -230,7 +242,9 @@ impl Exchange {
             metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
         }
         self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
-        let response = finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how });
+        let audit_id = how.audit_id.clone();
+        let mut response = finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how });
+        spans::end(&outcome.span, &audit_id, &mut response, self.route.is_mutating());
         if head { without_body(response) } else { response }
     }
 
@@ -253,6 +267,7 @@ impl Exchange {
             }
         };
         let mut outcome = Outcome::early(Answer::empty(500), Some(identity.clone()));
+        outcome.span = spans::begin(&self.route, &parts, identity.user(), self.since);
         match identity::authorize(&api.authorizer, identity.user(), &self.attributes) {
             Ok(reason) => outcome.decision = ("allow", reason),
             Err(status) => {
@@ -263,7 +278,9 @@ impl Exchange {
             }
         }
         api.metrics.requests.authorized("allowed");
-        self.handle(parts, body, &identity, inside, &mut outcome).await;
+        let span = std::mem::take(&mut outcome.span);
+        span.run(self.handle(parts, body, &identity, inside, &mut outcome)).await;
+        outcome.span = span;
         outcome
     }
 

@@ -22,6 +22,7 @@ mod pieces;
 mod query;
 mod reviews;
 mod routes;
+mod spans;
 mod stream;
 mod table;
 mod target;

@@ -13,6 +13,7 @@ use crate::record::{Committed, List, Page, Record, Write};
 use crate::visible::Visible;
 use crate::watcher::Watcher;
 use bytes::Bytes;
+use otternauts_telemetry::traces::{Kind, Origin, Span};
 use std::sync::Arc;
 
 /// How often a read looks again for a row that compaction took between index and log.
@@ -94,7 +95,8 @@ impl Store {
 
     /// A page in the order namespace, name (bytes). Without `at`: the newest revision, never older than an answered commit.
     pub async fn list(&self, wanted: List) -> Result<Page> {
-        list(&self.inner, wanted).await
+        let span = self.span("list", &wanted.range.resource);
+        span.run(list(&self.inner, wanted)).await
     }
 
     /// All or nothing, at one new revision. Answers after the fsync; a failed precondition writes nothing. A transaction
@@ -103,7 +105,27 @@ impl Store {
         if writes.is_empty() {
             return Ok(Committed { revision: self.revision(), records: Vec::new() });
         }
-        self.inner.engine.commit(&self.inner.visible, writes).await
+        let span = self.span("commit", &writes[0].key.resource);
+        if writes.len() > 1 {
+            span.set("db.operation.batch.size", i64::try_from(writes.len()).unwrap_or(i64::MAX));
+        }
+        let done = span.run(self.inner.engine.commit(&self.inner.visible, writes)).await;
+        if done.is_err() {
+            span.fail("refused");
+        }
+        done
+    }
+
+    /// The span of one operation, below the request's; gets of single objects take microseconds and have none.
+    fn span(&self, operation: &'static str, resource: &str) -> Span {
+        let span = Span::begin(Kind::Client, || format!("{operation} {resource}"), Origin::Current);
+        if span.is_recorded() {
+            let system = if matches!(self.inner.engine, Engine::Memory(_)) { "memory" } else { "sqlite" };
+            span.set("db.system.name", system);
+            span.set("db.operation.name", operation);
+            span.set("db.collection.name", resource.to_owned());
+        }
+        span
     }
 
     /// Every change of the range with a revision above `after`. [`Error::Compacted`] when that history is gone;

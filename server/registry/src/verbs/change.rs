@@ -89,7 +89,10 @@ impl Registry {
             return Err(version_required(writing, &object));
         }
         let prepared = writing.prepare_update(&old, object)?;
-        let object = if owned { prepared } else { writing.own(Some(&old), prepared)? };
+        let mut object = if owned { prepared } else { writing.own(Some(&old), prepared)? };
+        if !dry_run {
+            writing.stamp(&mut object, Some(&old));
+        }
         let shape = &writing.shape;
         let (object, write, gone) = match writing.outcome(record, &old, object)? {
             Outcome::Same => return Ok(Some(Served { bytes: shape.serve(record)?, created: false })),

@@ -49,7 +49,10 @@ impl Registry {
             let permit = self.enter(&writing.shape.resource, true).await;
             writing.may_be_created(&object)?;
             let prepared = writing.prepare_create(object)?;
-            let object = if owned { prepared } else { writing.own(None, prepared)? };
+            let mut object = if owned { prepared } else { writing.own(None, prepared)? };
+            if !dry_run {
+                writing.stamp(&mut object, None);
+            }
             let key = writing.shape.key(writing.target, object.name());
             if dry_run {
                 if let Some(record) = self.inner.store.get(&key).await.map_err(|e| store_status(&e))? {
