@@ -10,6 +10,7 @@ mod notify;
 mod refusals;
 mod secrecy;
 mod stories;
+mod traces;
 
 use otternauts_harness::{Otter, OtterOptions};
 
