@@ -16,7 +16,7 @@ pub mod stack;
 pub use cluster::{Cluster, ClusterSpec, ClusterStatus};
 pub use condition::{Condition, ConditionStatus, set_condition};
 pub use deployment::{Deployment, DeploymentSpec, DeploymentStatus};
-pub use heal_rule::{HealRule, HealRuleSpec, HealRuleStatus};
+pub use heal_rule::{HealAction, HealActionRecord, HealActionState, HealRule, HealRuleSpec, HealRuleStatus};
 pub use notifier::{Notifier, NotifierSpec, NotifierStatus};
 pub use reference::{ConfigMapKeyRef, LocalRef, SecretKeyRef};
 pub use registry_credential::{RegistryCredential, RegistryCredentialSpec, RegistryCredentialStatus};

@@ -1966,8 +1966,14 @@ type HealRuleSpec struct {
 	// True: say what would be done, do nothing.
 	DryRun *bool `json:"dryRun,omitempty"`
 
+	// How far `action: scale` goes.
+	Scale *HealRuleSpecScale `json:"scale,omitempty"`
+
 	// All given parts must match.
 	Target HealRuleSpecTarget `json:"target"`
+
+	// Where `action: webhook` goes.
+	Webhook *HealRuleSpecWebhook `json:"webhook,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -1985,13 +1991,39 @@ func (o HealRuleSpec) MarshalJSON() ([]byte, error) {
 	return writeKeeping(plain(o), o.Extra)
 }
 
+// HealRuleSpecScale: How far `action: scale` goes.
+type HealRuleSpecScale struct {
+	By *int64 `json:"by,omitempty"`
+
+	// The most replicas.
+	Max int64 `json:"max"`
+
+	// Extra holds fields that this version does not know; they are written back.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps unknown fields in Extra.
+func (o *HealRuleSpecScale) UnmarshalJSON(data []byte) error {
+	type plain HealRuleSpecScale
+	return readKeeping(data, (*plain)(o), &o.Extra)
+}
+
+// MarshalJSON writes Extra back.
+func (o HealRuleSpecScale) MarshalJSON() ([]byte, error) {
+	type plain HealRuleSpecScale
+	return writeKeeping(plain(o), o.Extra)
+}
+
 // HealRuleSpecTarget: All given parts must match.
 type HealRuleSpecTarget struct {
-	// A glob over container names.
+	// A glob (`*`, `?`) over container names: `STACK_SERVICE.SLOT.ID` as the swarm has it.
 	Container string `json:"container,omitempty"`
 
 	// Labels of Stacks.
 	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+
+	// A glob (`*`, `?`) over the names of Servers, instead of all of the above. In `otternauts-system` only.
+	Server string `json:"server,omitempty"`
 
 	Service string `json:"service,omitempty"`
 
@@ -2013,8 +2045,56 @@ func (o HealRuleSpecTarget) MarshalJSON() ([]byte, error) {
 	return writeKeeping(plain(o), o.Extra)
 }
 
+// HealRuleSpecWebhook: Where `action: webhook` goes.
+type HealRuleSpecWebhook struct {
+	// The signing key, in the rule's namespace.
+	SecretRef HealRuleSpecWebhookSecretRef `json:"secretRef"`
+
+	// `https://` or `http://`, without user and password.
+	Url string `json:"url"`
+
+	// Extra holds fields that this version does not know; they are written back.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps unknown fields in Extra.
+func (o *HealRuleSpecWebhook) UnmarshalJSON(data []byte) error {
+	type plain HealRuleSpecWebhook
+	return readKeeping(data, (*plain)(o), &o.Extra)
+}
+
+// MarshalJSON writes Extra back.
+func (o HealRuleSpecWebhook) MarshalJSON() ([]byte, error) {
+	type plain HealRuleSpecWebhook
+	return writeKeeping(plain(o), o.Extra)
+}
+
+// HealRuleSpecWebhookSecretRef: The signing key, in the rule's namespace.
+type HealRuleSpecWebhookSecretRef struct {
+	// The Secret's only key when left out.
+	Key string `json:"key,omitempty"`
+
+	Name string `json:"name"`
+
+	// Extra holds fields that this version does not know; they are written back.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps unknown fields in Extra.
+func (o *HealRuleSpecWebhookSecretRef) UnmarshalJSON(data []byte) error {
+	type plain HealRuleSpecWebhookSecretRef
+	return readKeeping(data, (*plain)(o), &o.Extra)
+}
+
+// MarshalJSON writes Extra back.
+func (o HealRuleSpecWebhookSecretRef) MarshalJSON() ([]byte, error) {
+	type plain HealRuleSpecWebhookSecretRef
+	return writeKeeping(plain(o), o.Extra)
+}
+
 // HealRuleStatus: a part of an object.
 type HealRuleStatus struct {
+	// Since the rule was made; what was only said is not counted.
 	ActionsTaken *int64 `json:"actionsTaken,omitempty"`
 
 	Conditions []HealRuleStatusCondition `json:"conditions,omitempty"`
@@ -2024,6 +2104,9 @@ type HealRuleStatus struct {
 	LastEvaluation string `json:"lastEvaluation,omitempty"`
 
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+
+	// The last actions, the newest last: what cooldown and budget are counted from.
+	RecentActions []HealRuleStatusRecentAction `json:"recentActions,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -2070,6 +2153,48 @@ func (o *HealRuleStatusCondition) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes Extra back.
 func (o HealRuleStatusCondition) MarshalJSON() ([]byte, error) {
 	type plain HealRuleStatusCondition
+	return writeKeeping(plain(o), o.Extra)
+}
+
+// HealRuleStatusRecentAction: One action, written before it is begun (R15).
+type HealRuleStatusRecentAction struct {
+	// One of: restart, rollback, scale, drain, prune-images, alert, webhook.
+	Action string `json:"action"`
+
+	// The condition with the values that made it true.
+	Cause string `json:"cause"`
+
+	FinishedAt string `json:"finishedAt,omitempty"`
+
+	Id string `json:"id"`
+
+	// What came of it.
+	Message string `json:"message,omitempty"`
+
+	// One of: Done, Failed, Intended, Started, DryRun.
+	State string `json:"state"`
+
+	// `Stack/NAMESPACE/NAME`, `Stack/NAMESPACE/NAME/SERVICE` or `Server/NAME`.
+	Target string `json:"target"`
+
+	Time string `json:"time"`
+
+	// The version of what is changed, as it was before: the change is refused when it was made already.
+	Version *int64 `json:"version,omitempty"`
+
+	// Extra holds fields that this version does not know; they are written back.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps unknown fields in Extra.
+func (o *HealRuleStatusRecentAction) UnmarshalJSON(data []byte) error {
+	type plain HealRuleStatusRecentAction
+	return readKeeping(data, (*plain)(o), &o.Extra)
+}
+
+// MarshalJSON writes Extra back.
+func (o HealRuleStatusRecentAction) MarshalJSON() ([]byte, error) {
+	type plain HealRuleStatusRecentAction
 	return writeKeeping(plain(o), o.Extra)
 }
 

@@ -200,7 +200,8 @@ pub async fn fill(
             let values = values_of(client, &stack.namespace().unwrap_or_default(), &taken).await?;
             taken.env_secret_ref = Some(write_values(client, stack, &name, &values).await?);
             taken.stack_generation = stack.metadata.generation.unwrap_or_default();
-            (taken, Trigger::Rollback)
+            let healed = deployment.spec.trigger == Trigger::Heal;
+            (taken, if healed { Trigger::Heal } else { Trigger::Rollback })
         }
     };
     let patch = json!({

@@ -3,6 +3,7 @@
 mod container;
 mod objects;
 mod registry;
+mod service;
 mod stats;
 mod streams;
 mod swarm;
@@ -11,6 +12,7 @@ mod types;
 mod workload;
 
 pub use registry::RegistryLogin;
+pub use service::Changed;
 pub use types::*;
 
 use crate::error::{Error, Result};
@@ -25,6 +27,9 @@ const NEWEST: (usize, usize) = (1, 53);
 pub struct Docker {
     api: bollard::Docker,
     engine: Engine,
+    host: Host,
+    /// What is spoken: `/v1.45`.
+    prefix: String,
 }
 
 impl Docker {
@@ -39,7 +44,7 @@ impl Docker {
         let seconds = host.engine_timeout().as_secs();
         let api = bollard::Docker::connect_with_custom_transport(transport, Some("http://docker"), seconds, &version)
             .map_err(|e| Error::DockerUnavailable { why: e.to_string() })?;
-        Ok(Self { api, engine })
+        Ok(Self { api, engine, host: host.clone(), prefix: format!("/v{major}.{minor}") })
     }
 
     /// The engine's own version.

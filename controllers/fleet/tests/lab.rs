@@ -2,7 +2,7 @@
 #![allow(clippy::print_stderr)]
 
 use futures::StreamExt as _;
-use otternauts_fleet::docker::{Docker, LocalNodeState, LogOptions, NodeAvailability, TaskState};
+use otternauts_fleet::docker::{Changed, Docker, LocalNodeState, LogOptions, NodeAvailability, ServiceMode, TaskState};
 use otternauts_fleet::{
     Command, Endpoint, Error, Fingerprint, Fleet, Host, News, Notice, Script, ScriptData, SshTarget,
     StackDeployOptions, StackName, Timeouts,
@@ -325,9 +325,25 @@ async fn ot_71_samples_say_what_docker_stats_says(lab: &Lab) {
     let size: u64 = df.lines().last().and_then(|l| l.trim().parse().ok()).expect("a size");
     assert_eq!(server.disk_size, Some(size));
     assert!(server.disk_free < server.disk_size && server.disk_free > Some(0), "{server:?}");
-    // Where nobody listens, no command runs and no question is asked.
     drop(samples);
+    services_are_restarted_and_scaled_once(&host.docker().await.expect("the engine"), &name).await;
     host.stack_remove(&name).await.expect("removed");
+}
+
+/// A change that is asked for at a version is made once, and leaves the rest of the service as it is.
+async fn services_are_restarted_and_scaled_once(docker: &Docker, name: &StackName) {
+    let read = || async { docker.services(Some(name)).await.expect("services").remove(0) };
+    let before = read().await;
+    let restart = || docker.service_restart(&before.id, before.version);
+    assert_eq!(restart().await.expect("restarted"), Changed::Now);
+    assert_eq!(restart().await.expect("looked at"), Changed::Before, "the same order again does nothing");
+    let after = read().await;
+    assert_ne!(after.template_digest, before.template_digest, "its tasks are replaced");
+    assert_eq!((&after.image, &after.labels, &after.constraints), (&before.image, &before.labels, &before.constraints));
+    // The manager goes on counting while it updates the service.
+    while docker.service_scale(&before.id, read().await.version, 2).await.expect("scaled") == Changed::Before {}
+    assert_eq!(read().await.mode, ServiceMode::Replicated(2));
+    docker.images_prune().await.expect("pruned");
 }
 
 /// Percent of a core and bytes, of `20.12% 19.5MiB / 128MiB`.

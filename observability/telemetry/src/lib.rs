@@ -3,6 +3,7 @@
 pub mod controllers;
 pub mod exposition;
 pub mod fleet;
+pub mod heal;
 pub mod health;
 pub mod logs;
 pub mod notifications;
@@ -14,6 +15,7 @@ pub mod traces;
 pub use controllers::ControllerMetrics;
 pub use exposition::Format;
 pub use fleet::FleetMetrics;
+pub use heal::HealMetrics;
 pub use health::HealthMetrics;
 pub use logs::{LogFormat, init as init_logs};
 pub use notifications::NotificationMetrics;
@@ -36,6 +38,7 @@ pub struct Metrics {
     pub storage: StorageMetrics,
     pub controllers: ControllerMetrics,
     pub fleet: FleetMetrics,
+    pub heal: HealMetrics,
     pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
 }
@@ -48,6 +51,7 @@ impl Metrics {
         let storage = StorageMetrics::register(&mut registry);
         let controllers = ControllerMetrics::register(&mut registry);
         let fleet = FleetMetrics::register(&mut registry);
+        let heal = HealMetrics::register(&mut registry);
         let health = HealthMetrics::register(&mut registry);
         let notifications = NotificationMetrics::register(&mut registry);
         registry.register(
@@ -63,6 +67,7 @@ impl Metrics {
             storage,
             controllers,
             fleet,
+            heal,
             health,
             notifications,
         })

@@ -39,7 +39,8 @@ fn a_rule_that_holds_acts_within_its_bounds_only_ao_19() {
     let told = Action { changes: false, ..other(WEB, ago(0), State::Over(ago(0))) };
     let full: Vec<Action> = (0..50).map(|n| over(&format!("Stack/default/shop/s{n}"), ago(59))).collect();
     let held = |hold| Verdict::Held(0, hold);
-    let rows: Vec<(&str, Bounds, Vec<Action>, Vec<Action>, Verdict)> = vec![
+    type Row = (&'static str, Bounds, Vec<Action>, Vec<Action>, Verdict);
+    let rows: Vec<Row> = vec![
         ("nothing was done before", bounds(), vec![], vec![], Verdict::Act(0)),
         ("cooldown", bounds(), vec![over(WEB, ago(4))], vec![], held(Hold::Cooldown(ago(-1)))),
         ("the cooldown is over", bounds(), vec![over(WEB, ago(5))], vec![], Verdict::Act(0)),

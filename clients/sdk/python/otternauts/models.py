@@ -1027,27 +1027,65 @@ class HealRuleSpec(TypedDict, total=False):
     # True: say what would be done, do nothing.
     dryRun: bool
 
+    # How far `action: scale` goes.
+    scale: HealRuleSpecScale
+
     # All given parts must match.
     target: Required[HealRuleSpecTarget]
+
+    # Where `action: webhook` goes.
+    webhook: HealRuleSpecWebhook
+
+
+class HealRuleSpecScale(TypedDict, total=False):
+    """How far `action: scale` goes."""
+
+    by: int
+
+    # The most replicas.
+    max: Required[int]
 
 
 class HealRuleSpecTarget(TypedDict, total=False):
     """All given parts must match."""
 
-    # A glob over container names.
+    # A glob (`*`, `?`) over container names: `STACK_SERVICE.SLOT.ID` as the swarm has it.
     container: str
 
     # Labels of Stacks.
     matchLabels: dict[str, str]
+
+    # A glob (`*`, `?`) over the names of Servers, instead of all of the above. In `otternauts-system` only.
+    server: str
 
     service: str
 
     stack: str
 
 
+class HealRuleSpecWebhook(TypedDict, total=False):
+    """Where `action: webhook` goes."""
+
+    # The signing key, in the rule's namespace.
+    secretRef: Required[HealRuleSpecWebhookSecretRef]
+
+    # `https://` or `http://`, without user and password.
+    url: Required[str]
+
+
+class HealRuleSpecWebhookSecretRef(TypedDict, total=False):
+    """The signing key, in the rule's namespace."""
+
+    # The Secret's only key when left out.
+    key: str
+
+    name: Required[str]
+
+
 class HealRuleStatus(TypedDict, total=False):
     """HealRuleStatus."""
 
+    # Since the rule was made; what was only said is not counted.
     actionsTaken: int
 
     conditions: list[HealRuleStatusCondition]
@@ -1057,6 +1095,9 @@ class HealRuleStatus(TypedDict, total=False):
     lastEvaluation: str
 
     observedGeneration: int
+
+    # The last actions, the newest last: what cooldown and budget are counted from.
+    recentActions: list[HealRuleStatusRecentAction]
 
 
 class HealRuleStatusCondition(TypedDict, total=False):
@@ -1074,6 +1115,32 @@ class HealRuleStatusCondition(TypedDict, total=False):
     status: Required[Literal["True", "False", "Unknown"]]
 
     type: Required[str]
+
+
+class HealRuleStatusRecentAction(TypedDict, total=False):
+    """One action, written before it is begun (R15)."""
+
+    action: Required[Literal["restart", "rollback", "scale", "drain", "prune-images", "alert", "webhook"]]
+
+    # The condition with the values that made it true.
+    cause: Required[str]
+
+    finishedAt: str
+
+    id: Required[str]
+
+    # What came of it.
+    message: str
+
+    state: Required[Literal["Done", "Failed", "Intended", "Started", "DryRun"]]
+
+    # `Stack/NAMESPACE/NAME`, `Stack/NAMESPACE/NAME/SERVICE` or `Server/NAME`.
+    target: Required[str]
+
+    time: Required[str]
+
+    # The version of what is changed, as it was before: the change is refused when it was made already.
+    version: int
 
 
 # One step of a JSON patch (RFC 6902).

@@ -735,26 +735,57 @@ export interface HealRuleSpec {
   cooldown?: string;
   /** True: say what would be done, do nothing. */
   dryRun?: boolean;
+  /** How far `action: scale` goes. */
+  scale?: HealRuleSpecScale;
   /** All given parts must match. */
   target: HealRuleSpecTarget;
+  /** Where `action: webhook` goes. */
+  webhook?: HealRuleSpecWebhook;
+}
+
+/** How far `action: scale` goes. */
+export interface HealRuleSpecScale {
+  by?: number;
+  /** The most replicas. */
+  max: number;
 }
 
 /** All given parts must match. */
 export interface HealRuleSpecTarget {
-  /** A glob over container names. */
+  /** A glob (`*`, `?`) over container names: `STACK_SERVICE.SLOT.ID` as the swarm has it. */
   container?: string;
   /** Labels of Stacks. */
   matchLabels?: { [key: string]: string };
+  /** A glob (`*`, `?`) over the names of Servers, instead of all of the above. In `otternauts-system` only. */
+  server?: string;
   service?: string;
   stack?: string;
 }
 
+/** Where `action: webhook` goes. */
+export interface HealRuleSpecWebhook {
+  /** The signing key, in the rule's namespace. */
+  secretRef: HealRuleSpecWebhookSecretRef;
+  /** `https://` or `http://`, without user and password. */
+  url: string;
+}
+
+/** The signing key, in the rule's namespace. */
+export interface HealRuleSpecWebhookSecretRef {
+  /** The Secret's only key when left out. */
+  key?: string;
+  name: string;
+}
+
 export interface HealRuleStatus {
+  /** Since the rule was made; what was only said is not counted. */
   actionsTaken?: number;
   conditions?: HealRuleStatusCondition[];
   firing?: boolean;
   lastEvaluation?: string;
   observedGeneration?: number;
+  /** The last actions, the newest last: what cooldown and budget are counted from. */
+  recentActions?: HealRuleStatusRecentAction[];
 }
 
 /** One observation. `reason` is CamelCase for programs, `message` a sentence for people. */
@@ -766,6 +797,23 @@ export interface HealRuleStatusCondition {
   reason?: string;
   status: "True" | "False" | "Unknown";
   type: string;
+}
+
+/** One action, written before it is begun (R15). */
+export interface HealRuleStatusRecentAction {
+  action: "restart" | "rollback" | "scale" | "drain" | "prune-images" | "alert" | "webhook";
+  /** The condition with the values that made it true. */
+  cause: string;
+  finishedAt?: string;
+  id: string;
+  /** What came of it. */
+  message?: string;
+  state: "Done" | "Failed" | "Intended" | "Started" | "DryRun";
+  /** `Stack/NAMESPACE/NAME`, `Stack/NAMESPACE/NAME/SERVICE` or `Server/NAME`. */
+  target: string;
+  time: string;
+  /** The version of what is changed, as it was before: the change is refused when it was made already. */
+  version?: number;
 }
 
 /** One step of a JSON patch (RFC 6902). */

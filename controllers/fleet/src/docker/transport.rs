@@ -6,11 +6,12 @@ use crate::host::Host;
 use crate::ssh::Use;
 use bollard::BollardRequest;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header, uri::PathAndQuery};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{HeaderValue, Method, Request, Response, header, uri::PathAndQuery};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 use otternauts_telemetry::traces::{Kind, Origin, Span};
+use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -45,6 +46,30 @@ pub(super) async fn version(host: &Host) -> Result<Engine> {
     tokio::time::timeout(after, ask)
         .await
         .map_err(|_| Error::Timeout { what: "asking for the Docker version", after })?
+}
+
+/// A question or an order whose JSON goes through as it is: what our types do not know is not lost.
+pub(super) async fn json(host: &Host, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    let unavailable = |why: String| Error::DockerUnavailable { why };
+    let text = body.map(Value::to_string).unwrap_or_default();
+    let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+    let request = request.body(Full::new(Bytes::from(text))).map_err(|e| unavailable(e.to_string()))?;
+    let ask = async {
+        let response = send(host, request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), 4 * 1024 * 1024);
+        let bytes = body.collect().await.map_err(|e| unavailable(e.to_string()))?.to_bytes();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if !status.is_success() {
+            let said = answer["message"].as_str().map_or_else(|| crate::output::clean(&bytes), str::to_owned);
+            return Err(Error::Docker { status: status.as_u16(), message: said });
+        }
+        Ok(answer)
+    };
+    let after = host.engine_timeout();
+    tokio::time::timeout(after, ask)
+        .await
+        .map_err(|_| Error::Timeout { what: "a call of the Docker Engine API", after })?
 }
 
 async fn send<B>(host: &Host, mut request: Request<B>) -> Result<Response<Incoming>>

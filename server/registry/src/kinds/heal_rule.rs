@@ -1,9 +1,10 @@
-//! HealRule: a rule that cannot be read is refused where it is written, with the place in its text (OT-36).
+//! HealRule: a rule that cannot be read, or cannot be meant, is refused where it is written (OT-36).
 
 use super::Kind;
 use crate::request::Subresource;
 use otternauts_meta::{ErrorList, FieldError, Object, Path};
 use otternauts_rules::{Span, parse};
+use otternauts_types::SYSTEM_NAMESPACE;
 use serde_json::Value;
 
 pub(super) struct HealRule;
@@ -44,6 +45,53 @@ impl Kind for HealRule {
             let detail = "must be a time such as 30s, 5m or 1h30m";
             errors.push(FieldError::invalid(&spec.child("cooldown"), cooldown, detail));
         }
+        if old.is_none_or(|old| old.at(&["spec"]) != object.at(&["spec"])) {
+            action_and_target(&mut errors, object, &spec);
+        }
         errors
+    }
+}
+
+/// An action needs its parameters and a target that it can be done to.
+fn action_and_target(errors: &mut ErrorList, object: &Object, spec: &Path) {
+    let given = |path: &[&str]| object.at(path).filter(|v| !v.is_null());
+    let action = given(&["spec", "action"]).and_then(Value::as_str).unwrap_or_default();
+    for (needed, field) in [("scale", "scale"), ("webhook", "webhook")] {
+        match (action == needed, given(&["spec", field])) {
+            (true, None) => {
+                errors.push(FieldError::required(&spec.child(field), format!("for action {needed}")));
+            }
+            (false, Some(_)) => {
+                errors.push(FieldError::forbidden(&spec.child(field), format!("only for action {needed}")));
+            }
+            _ => {}
+        }
+    }
+    if let Some(url) = given(&["spec", "webhook", "url"]).and_then(Value::as_str)
+        && !url.starts_with("https://")
+        && !url.starts_with("http://")
+    {
+        let path = spec.child("webhook").child("url");
+        errors.push(FieldError::invalid(&path, url, "must begin with https:// or http://"));
+    }
+    let target = spec.child("target");
+    let of_server = matches!(action, "drain" | "prune-images");
+    if given(&["spec", "target", "server"]).is_none() {
+        if of_server {
+            errors.push(FieldError::required(&target.child("server"), format!("for action {action}")));
+        }
+        return;
+    }
+    if !of_server && !matches!(action, "alert" | "webhook") {
+        errors.push(FieldError::forbidden(&target.child("server"), format!("action {action} is done to services")));
+    }
+    if object.namespace() != SYSTEM_NAMESPACE {
+        let detail = format!("Servers belong to everybody: only rules in namespace {SYSTEM_NAMESPACE} may name them");
+        errors.push(FieldError::forbidden(&target.child("server"), detail));
+    }
+    for field in ["stack", "service", "container", "matchLabels"] {
+        if given(&["spec", "target", field]).is_some_and(|v| v.as_object().is_none_or(|map| !map.is_empty())) {
+            errors.push(FieldError::forbidden(&target.child(field), "may not be given together with server"));
+        }
     }
 }

@@ -99,6 +99,58 @@ async fn what_was_deployed_cannot_be_edited_section_9() {
 }
 
 #[tokio::test]
+async fn an_action_needs_its_parameters_and_a_target_that_it_can_be_done_to() {
+    let world = world().await;
+    let rule = |action: &str, more: Value| {
+        let mut spec = json!({"target": {"stack": "shop"}, "condition": "unhealthy", "action": action});
+        overlay(&mut spec, more);
+        json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": {"name": "r"}, "spec": spec})
+    };
+    let hook = json!({"url": "ftp://x.example", "secretRef": {"name": "s"}});
+    let server = json!({"stack": null, "server": "h*"});
+    for (place, object, expected) in [
+        ("default", rule("scale", json!({})), "spec.scale: Required value: for action scale"),
+        ("default", rule("scale", json!({"scale": {"max": 0}})), "spec.scale.max: Invalid value: 0"),
+        ("default", rule("restart", json!({"scale": {"max": 3}})), "spec.scale: Forbidden: only for action scale"),
+        ("default", rule("webhook", json!({})), "spec.webhook: Required value: for action webhook"),
+        ("default", rule("webhook", json!({"webhook": hook})), "must begin with https:// or http://"),
+        ("otternauts-system", rule("drain", json!({})), "spec.target.server: Required value: for action drain"),
+        ("otternauts-system", rule("restart", json!({"target": server})), "action restart is done to services"),
+        (
+            "default",
+            rule("prune-images", json!({"target": server})),
+            "only rules in namespace otternauts-system may name them",
+        ),
+        (
+            "otternauts-system",
+            rule("drain", json!({"target": {"server": "h1"}})),
+            "spec.target.stack: Forbidden: may not be given together with server",
+        ),
+    ] {
+        let status = world.create(&format!("healrules@{place}"), object).await.expect_err(expected);
+        assert!(status.code == 422 && status.message.contains(expected), "{status}");
+    }
+    let good = rule("drain", json!({"target": server}));
+    world.create("healrules@otternauts-system", good).await.expect("created");
+    world.create("healrules@default", rule("scale", json!({"scale": {"max": 3}}))).await.expect("created");
+}
+
+/// What a person would write in: a merge patch.
+fn overlay(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                match value {
+                    Value::Null => drop(into.remove(&key)),
+                    value => overlay(into.entry(key).or_insert(Value::Null), value),
+                }
+            }
+        }
+        (into, more) => *into = more,
+    }
+}
+
+#[tokio::test]
 async fn absurd_versions_are_refused_section_9() {
     let world = world().await;
     for (field, value) in [

@@ -3484,6 +3484,17 @@ public final class Models {
       return this;
     }
 
+    /** How far `action: scale` goes. */
+    public HealRuleSpecScale scale() {
+      return getNode("scale", HealRuleSpecScale::new);
+    }
+
+    /** Sets scale. */
+    public HealRuleSpec scale(HealRuleSpecScale value) {
+      setField("scale", value);
+      return this;
+    }
+
     /** All given parts must match. */
     public HealRuleSpecTarget target() {
       return getNode("target", HealRuleSpecTarget::new);
@@ -3492,6 +3503,50 @@ public final class Models {
     /** Sets target. */
     public HealRuleSpec target(HealRuleSpecTarget value) {
       setField("target", value);
+      return this;
+    }
+
+    /** Where `action: webhook` goes. */
+    public HealRuleSpecWebhook webhook() {
+      return getNode("webhook", HealRuleSpecWebhook::new);
+    }
+
+    /** Sets webhook. */
+    public HealRuleSpec webhook(HealRuleSpecWebhook value) {
+      setField("webhook", value);
+      return this;
+    }
+  }
+
+  /** How far `action: scale` goes. */
+  public static final class HealRuleSpecScale extends Node {
+    /** An empty one. */
+    public HealRuleSpecScale() {}
+
+    /** A view of this JSON object. */
+    public HealRuleSpecScale(Map<String, Object> json) {
+      super(json);
+    }
+
+    /** by */
+    public Long by() {
+      return getWhole("by");
+    }
+
+    /** Sets by. */
+    public HealRuleSpecScale by(Long value) {
+      setField("by", value);
+      return this;
+    }
+
+    /** The most replicas. */
+    public Long max() {
+      return getWhole("max");
+    }
+
+    /** Sets max. */
+    public HealRuleSpecScale max(Long value) {
+      setField("max", value);
       return this;
     }
   }
@@ -3506,7 +3561,7 @@ public final class Models {
       super(json);
     }
 
-    /** A glob over container names. */
+    /** A glob (`*`, `?`) over container names: `STACK_SERVICE.SLOT.ID` as the swarm has it. */
     public String container() {
       return getText("container");
     }
@@ -3525,6 +3580,17 @@ public final class Models {
     /** Sets matchLabels. */
     public HealRuleSpecTarget matchLabels(Map<String, String> value) {
       setField("matchLabels", value);
+      return this;
+    }
+
+    /** A glob (`*`, `?`) over the names of Servers, instead of all of the above. In `otternauts-system` only. */
+    public String server() {
+      return getText("server");
+    }
+
+    /** Sets server. */
+    public HealRuleSpecTarget server(String value) {
+      setField("server", value);
       return this;
     }
 
@@ -3551,6 +3617,72 @@ public final class Models {
     }
   }
 
+  /** Where `action: webhook` goes. */
+  public static final class HealRuleSpecWebhook extends Node {
+    /** An empty one. */
+    public HealRuleSpecWebhook() {}
+
+    /** A view of this JSON object. */
+    public HealRuleSpecWebhook(Map<String, Object> json) {
+      super(json);
+    }
+
+    /** The signing key, in the rule's namespace. */
+    public HealRuleSpecWebhookSecretRef secretRef() {
+      return getNode("secretRef", HealRuleSpecWebhookSecretRef::new);
+    }
+
+    /** Sets secretRef. */
+    public HealRuleSpecWebhook secretRef(HealRuleSpecWebhookSecretRef value) {
+      setField("secretRef", value);
+      return this;
+    }
+
+    /** `https://` or `http://`, without user and password. */
+    public String url() {
+      return getText("url");
+    }
+
+    /** Sets url. */
+    public HealRuleSpecWebhook url(String value) {
+      setField("url", value);
+      return this;
+    }
+  }
+
+  /** The signing key, in the rule's namespace. */
+  public static final class HealRuleSpecWebhookSecretRef extends Node {
+    /** An empty one. */
+    public HealRuleSpecWebhookSecretRef() {}
+
+    /** A view of this JSON object. */
+    public HealRuleSpecWebhookSecretRef(Map<String, Object> json) {
+      super(json);
+    }
+
+    /** The Secret's only key when left out. */
+    public String key() {
+      return getText("key");
+    }
+
+    /** Sets key. */
+    public HealRuleSpecWebhookSecretRef key(String value) {
+      setField("key", value);
+      return this;
+    }
+
+    /** name */
+    public String name() {
+      return getText("name");
+    }
+
+    /** Sets name. */
+    public HealRuleSpecWebhookSecretRef name(String value) {
+      setField("name", value);
+      return this;
+    }
+  }
+
   /** HealRuleStatus. */
   public static final class HealRuleStatus extends Node {
     /** An empty one. */
@@ -3561,7 +3693,7 @@ public final class Models {
       super(json);
     }
 
-    /** actionsTaken */
+    /** Since the rule was made; what was only said is not counted. */
     public Long actionsTaken() {
       return getWhole("actionsTaken");
     }
@@ -3613,6 +3745,17 @@ public final class Models {
     /** Sets observedGeneration. */
     public HealRuleStatus observedGeneration(Long value) {
       setField("observedGeneration", value);
+      return this;
+    }
+
+    /** The last actions, the newest last: what cooldown and budget are counted from. */
+    public List<HealRuleStatusRecentAction> recentActions() {
+      return getNodes("recentActions", HealRuleStatusRecentAction::new);
+    }
+
+    /** Sets recentActions. */
+    public HealRuleStatus recentActions(List<HealRuleStatusRecentAction> value) {
+      setField("recentActions", value);
       return this;
     }
   }
@@ -3690,6 +3833,116 @@ public final class Models {
     /** Sets type. */
     public HealRuleStatusCondition type(String value) {
       setField("type", value);
+      return this;
+    }
+  }
+
+  /** One action, written before it is begun (R15). */
+  public static final class HealRuleStatusRecentAction extends Node {
+    /** An empty one. */
+    public HealRuleStatusRecentAction() {}
+
+    /** A view of this JSON object. */
+    public HealRuleStatusRecentAction(Map<String, Object> json) {
+      super(json);
+    }
+
+    /** One of: restart, rollback, scale, drain, prune-images, alert, webhook. */
+    public String action() {
+      return getText("action");
+    }
+
+    /** Sets action. */
+    public HealRuleStatusRecentAction action(String value) {
+      setField("action", value);
+      return this;
+    }
+
+    /** The condition with the values that made it true. */
+    public String cause() {
+      return getText("cause");
+    }
+
+    /** Sets cause. */
+    public HealRuleStatusRecentAction cause(String value) {
+      setField("cause", value);
+      return this;
+    }
+
+    /** finishedAt */
+    public String finishedAt() {
+      return getText("finishedAt");
+    }
+
+    /** Sets finishedAt. */
+    public HealRuleStatusRecentAction finishedAt(String value) {
+      setField("finishedAt", value);
+      return this;
+    }
+
+    /** id */
+    public String id() {
+      return getText("id");
+    }
+
+    /** Sets id. */
+    public HealRuleStatusRecentAction id(String value) {
+      setField("id", value);
+      return this;
+    }
+
+    /** What came of it. */
+    public String message() {
+      return getText("message");
+    }
+
+    /** Sets message. */
+    public HealRuleStatusRecentAction message(String value) {
+      setField("message", value);
+      return this;
+    }
+
+    /** One of: Done, Failed, Intended, Started, DryRun. */
+    public String state() {
+      return getText("state");
+    }
+
+    /** Sets state. */
+    public HealRuleStatusRecentAction state(String value) {
+      setField("state", value);
+      return this;
+    }
+
+    /** `Stack/NAMESPACE/NAME`, `Stack/NAMESPACE/NAME/SERVICE` or `Server/NAME`. */
+    public String target() {
+      return getText("target");
+    }
+
+    /** Sets target. */
+    public HealRuleStatusRecentAction target(String value) {
+      setField("target", value);
+      return this;
+    }
+
+    /** time */
+    public String time() {
+      return getText("time");
+    }
+
+    /** Sets time. */
+    public HealRuleStatusRecentAction time(String value) {
+      setField("time", value);
+      return this;
+    }
+
+    /** The version of what is changed, as it was before: the change is refused when it was made already. */
+    public Long version() {
+      return getWhole("version");
+    }
+
+    /** Sets version. */
+    public HealRuleStatusRecentAction version(Long value) {
+      setField("version", value);
       return this;
     }
   }
