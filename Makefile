@@ -16,11 +16,11 @@ demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears 
 	@tests/demo
 
 test: ## format, lints, all tests, the lab's stories; ends with a line of totals
-	@tests/setup rust lab mail kubectl
+	@tests/setup rust lab mail metrics kubectl
 	@tests/run
 
 test-nightly: ## the same with the long numbers
-	@tests/setup rust lab mail kubectl
+	@tests/setup rust lab mail metrics kubectl
 	@OTTERNAUTS_NIGHTLY=1 tests/run
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
@@ -31,8 +31,9 @@ bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another 
 		DEMO_OTTER=$$PWD/target/release/otter DEMO_ONCE=1 DEMO_IDLE=60 tests/demo | grep 'idle with'; \
 	else echo 'SKIPPED, NOT MEASURED: idle with 2 servers and 1 stack (needs the lab of real hosts)'; fi
 
-generate: ## what is made from the kinds and committed: the client profile and the SDKs' models
+generate: ## what is made and committed: the client profile, the SDKs' models; from the table of metrics: docs, rules, dashboards
 	$(CARGO) run --locked --quiet -p otternauts-generate
+	$(CARGO) run --locked --quiet -p otternauts-dashboards
 
 lint: ## format and lints
 	$(CARGO) fmt --all --check

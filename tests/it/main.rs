@@ -6,6 +6,7 @@ mod guards;
 mod house;
 mod kubectl;
 mod lists;
+mod metrics;
 mod notify;
 mod refusals;
 mod secrecy;

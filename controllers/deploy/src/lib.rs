@@ -20,13 +20,15 @@ pub use error::{Error, Result};
 use context::Context;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_fleet::{Fleet, News};
-use otternauts_types::{Cluster, Deployment, RegistryCredential, Server, Stack};
+use otternauts_reconciler::{Controller, Standing};
+use otternauts_types::stack::StackStatus;
+use otternauts_types::{Cluster, ConditionStatus, Deployment, RegistryCredential, Server, Stack};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +48,7 @@ pub async fn run(
     let recorder = Recorder::new(client.clone(), reporter);
     let context = Arc::new(Context::new(client.clone(), fleet.clone(), recorder));
     let any = watcher::Config::default;
-    let stacks = Controller::new(Api::<Stack>::all(client.clone()), any());
+    let stacks = Controller::new("deploy", fleet.metrics(), Api::<Stack>::all(client.clone()), any());
     let store = stacks.store();
     let (secrets, maps, names) = (store.clone(), store.clone(), store.clone());
     let (credentials, deployments) = (store.clone(), store.clone());
@@ -82,11 +84,21 @@ pub async fn run(
             matching(&clusters, None, |stack| inputs::cluster_of(stack) == c.name_any())
         })
         .reconcile_on(happened)
-        .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY).debounce(BURST))
+        .converging(standing)
+        .concurrency(CONCURRENCY)
+        .debounce(BURST)
         .graceful_shutdown_on(shutdown)
         .run(reconcile::reconcile, retry, context);
     report(results).await;
     Ok(())
+}
+
+fn standing(stack: &Stack) -> Standing {
+    let ready = |status: &StackStatus| {
+        status.conditions.iter().any(|c| c.r#type == "Ready" && c.status == ConditionStatus::True)
+    };
+    let status = stack.status.as_ref();
+    Standing { observed: status.and_then(|s| s.observed_generation), ready: status.is_some_and(ready) }
 }
 
 /// Errors of single reconciles go to the log; the controller goes on.

@@ -11,7 +11,6 @@ use crate::{cleanup, swarm};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
-use otternauts_telemetry::controllers::Outcome;
 use otternauts_types::deployment::{DeploymentPhase, Trigger};
 use otternauts_types::stack::{StackPhase, StackStatus};
 use otternauts_types::{CLEANUP_FINALIZER, Deployment, Stack};
@@ -23,15 +22,7 @@ use std::time::Duration;
 const UNREACHABLE: Duration = Duration::from_secs(10);
 
 pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
-    let metrics = ctx.fleet.metrics();
-    let timer = metrics.controllers.start("deploy");
-    let result = run(&stack, &ctx).await;
-    timer.end(match &result {
-        Ok(action) if *action == Action::await_change() => Outcome::Success,
-        Ok(_) => Outcome::RequeueAfter,
-        Err(_) => Outcome::Error,
-    });
-    result
+    run(&stack, &ctx).await
 }
 
 async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
@@ -156,7 +147,10 @@ async fn end(ctx: &Context, deployment: &Deployment, phase: DeploymentPhase, pro
     let mut new = old.clone();
     new.observed_generation = deployment.metadata.generation;
     status::finish(&mut new, phase, problem, &ctx.now());
-    status::write(&api, &deployment.name_any(), None, &old, &new).await.map(drop)
+    if status::write(&api, &deployment.name_any(), None, &old, &new).await? {
+        rollout::measured(ctx, deployment, old.phase, phase);
+    }
+    Ok(())
 }
 
 /// Nothing of a suspended stack runs; its volumes and its history stay.

@@ -13,7 +13,7 @@ use crate::{decide, status};
 use kube::{Api, ResourceExt as _};
 use otternauts_compose::Identity;
 use otternauts_fleet::StackName;
-use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState};
+use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState, Trigger};
 use otternauts_types::stack::{ServiceStatus, TaskFailure};
 use otternauts_types::{Deployment, Stack};
 use std::collections::BTreeMap;
@@ -64,6 +64,29 @@ pub async fn advance(ctx: &Context, stack: &Stack, deployment: &Deployment) -> R
     result
 }
 
+/// Counts a Deployment when it comes to its end, and not what becomes of it later.
+pub fn measured(ctx: &Context, deployment: &Deployment, before: DeploymentPhase, after: DeploymentPhase) {
+    let result = match after {
+        DeploymentPhase::Pending | DeploymentPhase::Running => return,
+        DeploymentPhase::Succeeded => "succeeded",
+        DeploymentPhase::Failed => "failed",
+        DeploymentPhase::RolledBack => "rolled_back",
+        DeploymentPhase::Superseded => "superseded",
+    };
+    if history::is_terminal(before) {
+        return;
+    }
+    let trigger = match deployment.spec.trigger {
+        Trigger::Manual => "manual",
+        Trigger::Automatic => "automatic",
+        Trigger::Rollback => "rollback",
+        Trigger::Heal => "heal",
+    };
+    let now = jiff::Timestamp::now();
+    let seconds = deployment.creation_timestamp().map_or(0.0, |made| now.duration_since(made.0).as_secs_f64());
+    ctx.fleet.metrics().fleet.deployed(trigger, result, seconds.max(0.0));
+}
+
 struct Rollout<'a> {
     ctx: &'a Context,
     stack: &'a Stack,
@@ -79,6 +102,7 @@ impl Rollout<'_> {
     /// Writes the status if it differs. What was acted upon must have been recorded before.
     async fn record(&mut self) -> Result<()> {
         if status::write(&self.api, &self.deployment.name_any(), None, &self.written, &self.status).await? {
+            measured(self.ctx, self.deployment, self.written.phase, self.status.phase);
             self.written = self.status.clone();
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 mod container;
 mod objects;
+mod operation;
 mod registry;
 mod service;
 mod stats;

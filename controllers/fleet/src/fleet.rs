@@ -163,7 +163,7 @@ impl Inner {
         match &result {
             Ok(_) => loss.arm(),
             Err(Error::HostKeyMismatch { .. }) => {
-                self.metrics.fleet.host_key_mismatches.inc();
+                self.metrics.fleet.host_key_mismatch(name);
             }
             Err(_) => {}
         }

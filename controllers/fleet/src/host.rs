@@ -9,6 +9,7 @@ use crate::fleet::Inner;
 use crate::local;
 use crate::output::Output;
 use crate::ssh::{Link, Use};
+use otternauts_telemetry::Metrics;
 use otternauts_telemetry::traces::{Kind, Origin, Span};
 use otternauts_types::server::ObservedHostKey;
 use std::sync::Arc;
@@ -144,6 +145,10 @@ impl Host {
     /// The engine of this server. Agrees on an API version, so this fails when there is no engine.
     pub async fn docker(&self) -> Result<Docker> {
         Docker::connect(self).await
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.fleet.metrics
     }
 
     pub(crate) fn engine_timeout(&self) -> Duration {

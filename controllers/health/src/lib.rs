@@ -12,12 +12,13 @@ pub use error::{Error, Result};
 
 use context::Context;
 use futures::StreamExt as _;
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_fleet::Fleet;
+use otternauts_reconciler::Controller;
 use otternauts_types::Stack;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,8 @@ pub async fn run(
     let recorder = Recorder::new(client.clone(), reporter);
     // Listened to before anything else: what is told meanwhile waits here.
     let notices = fleet.notices();
-    let controller = Controller::new(Api::<Stack>::all(client.clone()), watcher::Config::default());
+    let controller =
+        Controller::new("health", fleet.metrics(), Api::<Stack>::all(client.clone()), watcher::Config::default());
     let stacks = controller.store();
     let context = Arc::new(Context::new(client, fleet, recorder, stacks.clone()));
     let heard = Arc::clone(&context);

@@ -6,20 +6,11 @@ use crate::error::Result;
 use crate::{status, swarm_stack};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
-use otternauts_telemetry::controllers::Outcome;
 use otternauts_types::Stack;
 use std::sync::Arc;
 
 pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
-    let metrics = Arc::clone(ctx.fleet.metrics());
-    let timer = metrics.controllers.start("health");
-    let result = run(&stack, &ctx).await;
-    timer.end(match &result {
-        Ok(action) if *action == Action::await_change() => Outcome::Success,
-        Ok(_) => Outcome::RequeueAfter,
-        Err(_) => Outcome::Error,
-    });
-    result
+    run(&stack, &ctx).await
 }
 
 async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {

@@ -21,11 +21,12 @@ pub use error::{DeliveryError, Error, Result};
 
 use context::Context;
 use futures::{FutureExt as _, StreamExt as _};
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use observe::Board;
+use otternauts_reconciler::Controller;
 use otternauts_telemetry::Metrics;
 use otternauts_types::Notifier;
 use std::sync::Arc;
@@ -44,8 +45,10 @@ pub async fn run(
     // What comes together is looked at together.
     let changes = board.follow(&client).ready_chunks(1024).map(|_| ());
     let stopping = shutdown.boxed().shared();
-    let context = Arc::new(Context::new(client.clone(), metrics, board, stopping.clone(), recorder));
-    let mut results = Controller::new(Api::<Notifier>::all(client), watcher::Config::default())
+    let notifiers =
+        Controller::new("notify", &metrics, Api::<Notifier>::all(client.clone()), watcher::Config::default());
+    let context = Arc::new(Context::new(client, metrics, board, stopping.clone(), recorder));
+    let mut results = notifiers
         .reconcile_all_on(changes)
         .graceful_shutdown_on(stopping)
         .run(reconcile::reconcile, retry, context)

@@ -14,7 +14,6 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
 use otternauts_meta::Secret;
-use otternauts_telemetry::controllers::Outcome;
 use otternauts_types::notifier::{
     Channel, Notice, NoticeObject, NoticeState, NotifierSecretRef, NotifierStatus, Outbox, Severity, TestResult,
 };
@@ -24,14 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub async fn reconcile(notifier: Arc<Notifier>, ctx: Arc<Context>) -> Result<Action> {
-    let timer = ctx.metrics.controllers.start("notify");
-    let result = run(&notifier, &ctx).await;
-    timer.end(match &result {
-        Ok(action) if *action == Action::await_change() => Outcome::Success,
-        Ok(_) => Outcome::RequeueAfter,
-        Err(_) => Outcome::Error,
-    });
-    result
+    run(&notifier, &ctx).await
 }
 
 /// One Notifier, as it is at the server now: what was written a moment ago is in it.

@@ -16,13 +16,14 @@ mod text;
 use context::{Context, cluster_name};
 use futures::{FutureExt as _, StreamExt as _};
 use kube::api::Api;
-use kube::runtime::controller::{Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use otternauts_fleet::{Fleet, News};
-use otternauts_types::{Cluster, Server, Stack};
+use otternauts_reconciler::{Controller, Standing};
+use otternauts_types::server::ServerStatus;
+use otternauts_types::{Cluster, ConditionStatus, Server, Stack};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub async fn run(
     let shutdown = shutdown.shared();
     let servers: Api<Server> = Api::all(client.clone());
     let clusters: Api<Cluster> = Api::all(client.clone());
-    let by_server = Controller::new(servers.clone(), watcher::Config::default());
+    let by_server = Controller::new("onboarding", fleet.metrics(), servers.clone(), watcher::Config::default());
     let store = by_server.store();
     let reporter = Reporter { controller: "otternauts-onboarding".to_owned(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
@@ -64,14 +65,14 @@ pub async fn run(
         };
         counts.then_some(())
     });
-    let config = || Config::default().concurrency(CONCURRENCY);
     let of_cluster = move |cluster: Cluster| {
         let name = cluster.name_any();
         let all = store.state().into_iter().filter(|s| cluster_name(s) == name).map(|s| ObjectRef::from_obj(&*s));
         all.collect::<Vec<_>>()
     };
     let onboarding = by_server
-        .with_config(config())
+        .concurrency(CONCURRENCY)
+        .converging(standing)
         .watches(clusters.clone(), watcher::Config::default(), of_cluster)
         .reconcile_all_on(losses)
         .graceful_shutdown_on(shutdown.clone())
@@ -82,7 +83,7 @@ pub async fn run(
             }
         });
     let stacks: Api<Stack> = Api::all(ctx.client.clone());
-    let counting = Controller::new(clusters, watcher::Config::default());
+    let counting = Controller::new("cluster", ctx.fleet.metrics(), clusters, watcher::Config::default());
     let going = counting.store();
     let waited_for = move |stack: Stack| {
         // Stacks change often; only a Cluster on its way out wants to know.
@@ -90,7 +91,7 @@ pub async fn run(
         going.get(&cluster).filter(|c| context::is_going(&c.metadata)).map(|_| cluster)
     };
     let counting = counting
-        .with_config(config())
+        .concurrency(CONCURRENCY)
         .watches(servers, watcher::Config::default(), |server| [cluster::of(&server)])
         .watches(stacks, watcher::Config::default(), waited_for)
         .reconcile_all_on(nodes)
@@ -103,4 +104,12 @@ pub async fn run(
         });
     futures::join!(onboarding, counting);
     if shutdown.peek().is_some() { Ok(()) } else { Err(Error::Ended) }
+}
+
+fn standing(server: &Server) -> Standing {
+    let ready = |status: &ServerStatus| {
+        status.conditions.iter().any(|c| c.r#type == "Ready" && c.status == ConditionStatus::True)
+    };
+    let status = server.status.as_ref();
+    Standing { observed: status.and_then(|s| s.observed_generation), ready: status.is_some_and(ready) }
 }

@@ -42,20 +42,11 @@ impl Error {
 
 pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action, Error> {
     let name = server.name_any();
-    let measured = ctx.fleet.metrics().controllers.start("onboarding");
-    let result = if is_going(&server.metadata) {
+    if is_going(&server.metadata) {
         Box::pin(removal::remove(&ctx, &server)).await
     } else {
         Box::pin(onboard(&ctx, &server, &name)).await
-    };
-    match &result {
-        Ok(action) if *action == Action::await_change() => {
-            measured.end(otternauts_telemetry::controllers::Outcome::Success);
-        }
-        Ok(_) => measured.end(otternauts_telemetry::controllers::Outcome::RequeueAfter),
-        Err(_) => {}
     }
-    result
 }
 
 #[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.

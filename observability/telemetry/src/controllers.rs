@@ -1,11 +1,22 @@
 //! Reconciles and queues, under the names of controller-runtime and client-go.
 
+mod convergence;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub use convergence::Convergence;
+pub use queue::{Queue, Work};
+
+use crate::series::{Registrar, Series};
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use queue::State;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Controller {
@@ -19,24 +30,45 @@ struct Reconciled {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Queue {
+struct Named {
     name: &'static str,
 }
 
-const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0];
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Converged {
+    kind: &'static str,
+    result: &'static str,
+}
 
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0];
+const WAITS: &[f64] = &[1e-4, 1e-3, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0];
+/// The objective is 60 s for a Stack whose images are there.
+const CONVERGENCE: &[f64] =
+    &[0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
 
+/// A queue by name, for as long as its controller has it.
+type Listed = (&'static str, Weak<State>);
+/// Seconds that are set when scraped.
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// Instruments of all controllers.
 #[derive(Clone)]
 pub struct ControllerMetrics {
-    total: Family<Reconciled, Counter>,
-    errors: Family<Controller, Counter>,
-    seconds: Histograms<Controller>,
-    active: Family<Controller, Gauge>,
-    adds: Family<Queue, Counter>,
-    retries: Family<Queue, Counter>,
-    depth: Family<Queue, Gauge>,
-    work_seconds: Histograms<Queue>,
+    total: Series<Reconciled, Counter>,
+    errors: Series<Controller, Counter>,
+    panics: Series<Controller, Counter>,
+    seconds: Series<Controller, Histogram>,
+    active: Series<Controller, Gauge>,
+    most: Series<Controller, Gauge>,
+    adds: Series<Named, Counter>,
+    retries: Series<Named, Counter>,
+    depth: Series<Named, Gauge>,
+    wait_seconds: Series<Named, Histogram>,
+    work_seconds: Series<Named, Histogram>,
+    unfinished: Series<Named, Seconds>,
+    longest: Series<Named, Seconds>,
+    convergence: Series<Converged, Histogram>,
+    queues: Arc<Mutex<Vec<Listed>>>,
 }
 
 /// How a reconcile ended.
@@ -48,71 +80,75 @@ pub enum Outcome {
 }
 
 impl ControllerMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
-        let new = Self {
-            total: Family::default(),
-            errors: Family::default(),
-            seconds: Family::new_with_constructor(seconds),
-            active: Family::default(),
-            adds: Family::default(),
-            retries: Family::default(),
-            depth: Family::default(),
-            work_seconds: Family::new_with_constructor(seconds),
-        };
-        registry.register("controller_runtime_reconcile", "Reconciles by result", new.total.clone());
-        registry.register("controller_runtime_reconcile_errors", "Failed reconciles", new.errors.clone());
-        registry.register("controller_runtime_reconcile_time_seconds", "Time of a reconcile", new.seconds.clone());
-        registry.register("controller_runtime_active_workers", "Reconciles under way", new.active.clone());
-        registry.register("workqueue_adds", "Keys taken up for work", new.adds.clone());
-        registry.register("workqueue_retries", "Keys put back to be tried again", new.retries.clone());
-        registry.register("workqueue_depth", "Keys under work", new.depth.clone());
-        registry.register("workqueue_work_duration_seconds", "Time a key was under work", new.work_seconds.clone());
-        new
-    }
-
-    /// A reconcile begins; say how it ended with [`Reconcile::end`]. One that is dropped without counts as an error.
-    pub fn start(&self, controller: &'static str) -> Reconcile<'_> {
-        self.active.get_or_create(&Controller { controller }).inc();
-        self.adds.get_or_create(&Queue { name: controller }).inc();
-        self.depth.get_or_create(&Queue { name: controller }).inc();
-        Reconcile { metrics: self, controller, started: std::time::Instant::now(), outcome: Outcome::Error }
-    }
-}
-
-/// One reconcile under way.
-pub struct Reconcile<'a> {
-    metrics: &'a ControllerMetrics,
-    controller: &'static str,
-    started: std::time::Instant,
-    outcome: Outcome,
-}
-
-impl Reconcile<'_> {
-    pub fn end(mut self, outcome: Outcome) {
-        self.outcome = outcome;
-    }
-}
-
-impl Drop for Reconcile<'_> {
-    fn drop(&mut self) {
-        let (m, controller, name) = (self.metrics, self.controller, self.controller);
-        let seconds = self.started.elapsed().as_secs_f64();
-        let result = match self.outcome {
-            Outcome::Success => "success",
-            Outcome::RequeueAfter => "requeue_after",
-            Outcome::Error => "error",
-        };
-        m.total.get_or_create(&Reconciled { controller, result }).inc();
-        if self.outcome == Outcome::Error {
-            m.errors.get_or_create(&Controller { controller }).inc();
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            total: registrar.counters("controller_runtime_reconcile_total"),
+            errors: registrar.counters("controller_runtime_reconcile_errors_total"),
+            panics: registrar.counters("controller_runtime_reconcile_panics_total"),
+            seconds: registrar.histograms("controller_runtime_reconcile_time_seconds", SECONDS),
+            active: registrar.gauges("controller_runtime_active_workers"),
+            most: registrar.gauges("controller_runtime_max_concurrent_reconciles"),
+            adds: registrar.counters("workqueue_adds_total"),
+            retries: registrar.counters("workqueue_retries_total"),
+            depth: registrar.gauges("workqueue_depth"),
+            wait_seconds: registrar.histograms("workqueue_queue_duration_seconds", WAITS),
+            work_seconds: registrar.histograms("workqueue_work_duration_seconds", SECONDS),
+            unfinished: registrar.float_gauges("workqueue_unfinished_work_seconds"),
+            longest: registrar.float_gauges("workqueue_longest_running_processor_seconds"),
+            convergence: registrar.histograms("otternauts_convergence_seconds", CONVERGENCE),
+            queues: Arc::default(),
         }
-        if self.outcome != Outcome::Success {
-            m.retries.get_or_create(&Queue { name }).inc();
+    }
+
+    /// The queue of a controller. Its series are there from now on, so that the first failure is an increase; a controller that
+    /// starts again gets a fresh queue under the same name.
+    pub fn queue(&self, controller: &'static str) -> Queue {
+        let name = controller;
+        for result in ["success", "requeue_after", "error"] {
+            self.total.get_or_create(&Reconciled { controller, result });
         }
-        m.seconds.get_or_create(&Controller { controller }).observe(seconds);
-        m.work_seconds.get_or_create(&Queue { name }).observe(seconds);
-        m.active.get_or_create(&Controller { controller }).dec();
-        m.depth.get_or_create(&Queue { name }).dec();
+        self.errors.get_or_create(&Controller { controller });
+        self.panics.get_or_create(&Controller { controller });
+        self.active.get_or_create(&Controller { controller });
+        self.adds.get_or_create(&Named { name });
+        self.retries.get_or_create(&Named { name });
+        let state = Arc::<State>::default();
+        let mut queues = self.queues.lock();
+        queues.retain(|(_, state)| state.strong_count() > 0);
+        queues.push((name, Arc::downgrade(&state)));
+        Queue::new(self.clone(), controller, state)
+    }
+
+    /// How many reconciles a controller runs at once; 0: no bound.
+    pub fn concurrency(&self, controller: &'static str, most: u16) {
+        self.most.get_or_create(&Controller { controller }).set(most.into());
+    }
+
+    /// A new generation of an object was Ready after so long (`success`), or the next one came first (`superseded`).
+    pub fn converged(&self, kind: &'static str, result: &'static str, seconds: f64) {
+        self.convergence.get_or_create(&Converged { kind, result }).observe(seconds);
+    }
+
+    /// A reconcile begins, of a controller that has no [`Queue`]; say how it ended with [`Work::end`]. One that is dropped without
+    /// counts as an error.
+    pub fn start(&self, controller: &'static str) -> Work {
+        self.queue(controller).start("")
+    }
+
+    /// Sets what is known only at the moment of the scrape.
+    pub(crate) fn refresh(&self) {
+        let mut sums = std::collections::BTreeMap::<&'static str, (i64, f64, f64)>::new();
+        for (name, state) in self.queues.lock().iter() {
+            let sum = sums.entry(name).or_default();
+            if let Some(state) = state.upgrade() {
+                let (depth, unfinished, longest) = state.now();
+                *sum = (sum.0 + depth, sum.1 + unfinished, sum.2.max(longest));
+            }
+        }
+        for (name, (depth, unfinished, longest)) in sums {
+            self.depth.get_or_create(&Named { name }).set(depth);
+            self.unfinished.get_or_create(&Named { name }).set(unfinished);
+            self.longest.get_or_create(&Named { name }).set(longest);
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! SSH, Docker and onboarding. No label carries a server's name here: the families stay small however large the fleet.
+//! SSH, Docker, onboarding and deployments. But for changed host keys no label carries a server's name here: the families stay
+//! small however large the fleet.
 
+use crate::series::{Registrar, Series};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -19,6 +19,17 @@ struct Command {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Server {
+    server: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    operation: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Step {
     step: &'static str,
     result: &'static str,
@@ -27,50 +38,39 @@ struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Deployed {
     trigger: &'static str,
+    strategy: &'static str,
     result: &'static str,
 }
 
-const SECONDS: [f64; 12] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
-
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+const SECONDS: &[f64] = &[0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+const CALLS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+const DEPLOYMENTS: &[f64] = &[1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 450.0, 600.0, 900.0, 1800.0];
 
 #[derive(Clone)]
 pub struct FleetMetrics {
     /// Open SSH connections.
     pub ssh_sessions: Gauge,
-    connects: Histograms<Outcome>,
-    commands: Histograms<Command>,
-    /// Servers that showed another key than the pinned one.
-    pub host_key_mismatches: Counter,
-    steps: Histograms<Step>,
-    deployments: Family<Deployed, Counter>,
-    deployment_seconds: Histograms<Deployed>,
+    connects: Series<Outcome, Histogram>,
+    commands: Series<Command, Histogram>,
+    mismatches: Series<Server, Counter>,
+    calls: Series<Call, Histogram>,
+    steps: Series<Step, Histogram>,
+    deployments: Series<Deployed, Counter>,
+    deployment_seconds: Series<Deployed, Histogram>,
 }
 
 impl FleetMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
-        let new = Self {
-            ssh_sessions: Gauge::default(),
-            connects: Family::new_with_constructor(seconds),
-            commands: Family::new_with_constructor(seconds),
-            host_key_mismatches: Counter::default(),
-            steps: Family::new_with_constructor(seconds),
-            deployments: Family::default(),
-            deployment_seconds: Family::new_with_constructor(seconds),
-        };
-        registry.register("otternauts_ssh_sessions", "Open SSH connections", new.ssh_sessions.clone());
-        registry.register("otternauts_ssh_connect_seconds", "Time to connect and log in", new.connects.clone());
-        registry.register("otternauts_ssh_command_seconds", "Time of a remote command", new.commands.clone());
-        registry.register(
-            "otternauts_ssh_host_key_mismatch",
-            "Connections refused because the host key had changed",
-            new.host_key_mismatches.clone(),
-        );
-        registry.register("otternauts_onboarding_step_seconds", "Time of an onboarding step", new.steps.clone());
-        registry.register("otternauts_deployments", "Ended deployments", new.deployments.clone());
-        registry.register("otternauts_deployment_seconds", "Time of a deployment", new.deployment_seconds.clone());
-        new
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            ssh_sessions: registrar.gauge("otternauts_ssh_sessions"),
+            connects: registrar.histograms("otternauts_ssh_connect_seconds", SECONDS),
+            commands: registrar.histograms("otternauts_ssh_command_seconds", SECONDS),
+            mismatches: registrar.counters("otternauts_ssh_host_key_mismatch_total"),
+            calls: registrar.histograms("otternauts_docker_request_seconds", CALLS),
+            steps: registrar.histograms("otternauts_onboarding_step_seconds", SECONDS),
+            deployments: registrar.counters("otternauts_deployments_total"),
+            deployment_seconds: registrar.histograms("otternauts_deployment_seconds", DEPLOYMENTS),
+        }
     }
 
     /// `success`, or the class of the failure: `unreachable`, `host_key`, `authentication`, `timeout`, `other`.
@@ -78,9 +78,20 @@ impl FleetMetrics {
         self.connects.get_or_create(&Outcome { result }).observe(seconds);
     }
 
+    /// A server showed another key than the pinned one.
+    pub fn host_key_mismatch(&self, server: &str) {
+        self.mismatches.get_or_create(&Server { server: server.to_owned() }).inc();
+    }
+
     /// `command` is the name of a fixed command, `result` is `success` or `failure`.
     pub fn command(&self, command: &'static str, result: &'static str, seconds: f64) {
         self.commands.get_or_create(&Command { command, result }).observe(seconds);
+    }
+
+    /// One call of an engine. `operation` is one of a closed set (`containers list`), `code` the class of the answer's code
+    /// (`2xx`), or `error` when there was none.
+    pub fn docker(&self, operation: &'static str, code: &'static str, seconds: f64) {
+        self.calls.get_or_create(&Call { operation, code }).observe(seconds);
     }
 
     /// One step of an onboarding.
@@ -88,9 +99,11 @@ impl FleetMetrics {
         self.steps.get_or_create(&Step { step, result }).observe(seconds);
     }
 
-    /// One ended deployment: `result` is `succeeded`, `failed` or `superseded`.
+    /// One ended deployment. `trigger`: `manual`, `automatic`, `rollback`, `heal`; `result`: `succeeded`, `failed`,
+    /// `rolled_back`, `superseded`.
     pub fn deployed(&self, trigger: &'static str, result: &'static str, seconds: f64) {
-        self.deployments.get_or_create(&Deployed { trigger, result }).inc();
-        self.deployment_seconds.get_or_create(&Deployed { trigger, result }).observe(seconds);
+        let deployed = Deployed { trigger, strategy: "rolling", result };
+        self.deployments.get_or_create(&deployed).inc();
+        self.deployment_seconds.get_or_create(&deployed).observe(seconds);
     }
 }

@@ -1,10 +1,9 @@
 //! Rules that heal.
 
+use crate::series::{Registrar, Series};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
 /// `namespace/name` of a HealRule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,26 +29,18 @@ const OUTCOMES: [&str; 3] = ["done", "failed", "dry_run"];
 
 #[derive(Clone)]
 pub struct HealMetrics {
-    evaluations: Family<Evaluated, Counter>,
-    actions: Family<Acted, Counter>,
-    firing: Family<OfRule, Gauge>,
+    evaluations: Series<Evaluated, Counter>,
+    actions: Series<Acted, Counter>,
+    firing: Series<OfRule, Gauge>,
 }
 
 impl HealMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let new = Self { evaluations: Family::default(), actions: Family::default(), firing: Family::default() };
-        registry.register(
-            "otternauts_heal_evaluations",
-            "Looks at a HealRule and all its targets",
-            new.evaluations.clone(),
-        );
-        registry.register("otternauts_heal_actions", "Actions of HealRules that have ended", new.actions.clone());
-        registry.register(
-            "otternauts_heal_rule_firing",
-            "1 while the condition of a HealRule holds for one of its targets",
-            new.firing.clone(),
-        );
-        new
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            evaluations: registrar.counters("otternauts_heal_evaluations_total"),
+            actions: registrar.counters("otternauts_heal_actions_total"),
+            firing: registrar.gauges("otternauts_heal_rule_firing"),
+        }
     }
 
     /// One look: `result` is `firing`, `held` (it holds, and nothing may be done), `quiet` or `unknown`.

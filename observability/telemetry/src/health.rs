@@ -1,9 +1,8 @@
 //! What ails services.
 
+use crate::series::{Registrar, Series};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Failed {
@@ -15,15 +14,12 @@ struct Failed {
 
 #[derive(Clone)]
 pub struct HealthMetrics {
-    task_failures: Family<Failed, Counter>,
+    task_failures: Series<Failed, Counter>,
 }
 
 impl HealthMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let new = Self { task_failures: Family::default() };
-        let help = "Containers of tasks that ended though nobody wanted it";
-        registry.register("otternauts_service_task_failures", help, new.task_failures.clone());
-        new
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self { task_failures: registrar.counters("otternauts_service_task_failures_total") }
     }
 
     /// `reason` is `oom`, `unhealthy`, `killed` or `exit`.

@@ -6,11 +6,18 @@ pub mod fleet;
 pub mod heal;
 pub mod health;
 pub mod logs;
+pub mod names;
 pub mod notifications;
+pub mod page;
 pub mod process;
 pub mod requests;
+mod runtime;
+pub mod series;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 pub mod traces;
+pub mod watches;
 
 pub use controllers::ControllerMetrics;
 pub use exposition::Format;
@@ -19,13 +26,16 @@ pub use heal::HealMetrics;
 pub use health::HealthMetrics;
 pub use logs::{LogFormat, init as init_logs};
 pub use notifications::NotificationMetrics;
+pub use page::Scraped;
 pub use requests::RequestMetrics;
 pub use storage::StorageMetrics;
+pub use watches::WatchMetrics;
 
+use names::Kind;
 use parking_lot::Mutex;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use series::{Dropped, Registrar};
 use std::sync::Arc;
 
 type Refresh = Box<dyn Fn(&Metrics) + Send>;
@@ -34,48 +44,62 @@ type Refresh = Box<dyn Fn(&Metrics) + Send>;
 pub struct Metrics {
     registry: Mutex<Registry>,
     refresh: Mutex<Vec<Refresh>>,
+    dropped: Dropped,
+    registered: Vec<&'static str>,
+    runtime: runtime::RuntimeMetrics,
     pub requests: RequestMetrics,
+    pub watches: WatchMetrics,
     pub storage: StorageMetrics,
     pub controllers: ControllerMetrics,
     pub fleet: FleetMetrics,
     pub heal: HealMetrics,
     pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
+    pub spans: traces::SpanMetrics,
 }
 
 impl Metrics {
     /// `version` is what `otter version` says.
     pub fn new(version: &str) -> Arc<Self> {
+        Self::of_build(version, "", "")
+    }
+
+    /// The same, with the commit and the compiler that the program was made from and with.
+    pub fn of_build(version: &str, revision: &str, rustc: &str) -> Arc<Self> {
         let mut registry = Registry::default();
-        let requests = RequestMetrics::register(&mut registry);
-        let storage = StorageMetrics::register(&mut registry);
-        let controllers = ControllerMetrics::register(&mut registry);
-        let fleet = FleetMetrics::register(&mut registry);
-        let heal = HealMetrics::register(&mut registry);
-        let health = HealthMetrics::register(&mut registry);
-        let notifications = NotificationMetrics::register(&mut registry);
-        registry.register(
-            "otternauts_build",
-            "The version that runs",
-            Info::new(vec![("version", version.to_owned())]),
-        );
+        let mut registrar = Registrar::new(&mut registry);
+        let requests = RequestMetrics::register(&mut registrar);
+        let watches = WatchMetrics::register(&mut registrar);
+        let storage = StorageMetrics::register(&mut registrar);
+        let controllers = ControllerMetrics::register(&mut registrar);
+        let fleet = FleetMetrics::register(&mut registrar);
+        let heal = HealMetrics::register(&mut registrar);
+        let health = HealthMetrics::register(&mut registrar);
+        let notifications = NotificationMetrics::register(&mut registrar);
+        let spans = traces::SpanMetrics::register(&mut registrar);
+        let runtime = runtime::RuntimeMetrics::register(&mut registrar);
+        let build = [("version", version), ("revision", revision), ("rustc", rustc)];
+        let build = Info::new(build.map(|(label, value)| (label, value.to_owned())).to_vec());
+        registrar.add("otternauts_build_info", Kind::Info, build);
+        registrar.collected(process::NAMES);
+        let (dropped, registered) = registrar.finish();
         registry.register_collector(Box::new(process::Process::new()));
         Arc::new(Self {
             registry: Mutex::new(registry),
             refresh: Mutex::default(),
+            dropped,
+            registered,
+            runtime,
             requests,
+            watches,
             storage,
             controllers,
             fleet,
             heal,
             health,
             notifications,
+            spans,
         })
-    }
-
-    /// Lets the wiring add a gauge that is read when scraped, e.g. the number of stored objects by resource.
-    pub fn register_collector(&self, collector: Box<dyn prometheus_client::collector::Collector>) {
-        self.registry.lock().register_collector(collector);
     }
 
     /// Lets the wiring set gauges just before a scrape reads them, instead of on a timer.
@@ -83,21 +107,21 @@ impl Metrics {
         self.refresh.lock().push(Box::new(refresh));
     }
 
-    /// Adds a counter that its owner counts up.
-    pub fn register_counter(&self, name: &str, help: &str, counter: prometheus_client::metrics::counter::Counter) {
-        self.registry.lock().register(name, help, counter);
+    /// The names of the table that this process can show on its main page.
+    pub fn registered(&self) -> &[&'static str] {
+        &self.registered
     }
 
-    /// Adds a plain gauge that its owner sets.
-    pub fn register_gauge(&self, name: &str, help: &str) -> Gauge {
-        let gauge = Gauge::default();
-        self.registry.lock().register(name, help, gauge.clone());
-        gauge
+    /// A page of its own, to be filled from what is there when somebody asks.
+    pub fn page(&self) -> Scraped {
+        Scraped::new(self.dropped.clone())
     }
 
-    /// The whole exposition. Cannot fail but for a bug in an encoder, which shows as a comment line.
+    /// The main page. Cannot fail but for a bug in an encoder, which shows as a comment line.
     pub fn encode(&self, format: Format) -> String {
         self.refresh.lock().iter().for_each(|refresh| refresh(self));
+        self.controllers.refresh();
+        self.runtime.refresh();
         let mut text = String::with_capacity(64 * 1024);
         if let Err(e) = prometheus_client::encoding::text::encode(&mut text, &self.registry.lock()) {
             return format!("# encoding failed: {e}\n");

@@ -1,9 +1,8 @@
 //! Messages to people and programs.
 
+use crate::series::{Registrar, Series};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Sent {
@@ -13,18 +12,12 @@ struct Sent {
 
 #[derive(Clone)]
 pub struct NotificationMetrics {
-    sent: Family<Sent, Counter>,
+    sent: Series<Sent, Counter>,
 }
 
 impl NotificationMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let new = Self { sent: Family::default() };
-        registry.register(
-            "otternauts_notifications",
-            "Attempts to deliver a message to a Notifier's channel",
-            new.sent.clone(),
-        );
-        new
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self { sent: registrar.counters("otternauts_notifications_total") }
     }
 
     /// One attempt: `channel` is `webhook`, `email`, `slack`, `discord` or `ntfy`; `result` is `delivered`, `retried`, `dead`,

@@ -1,14 +1,25 @@
 //! The store's instruments.
 
+use crate::series::{Registrar, Series};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Statement {
     statement: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+    r#type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Checkpoint {
+    mode: &'static str,
     result: &'static str,
 }
 
@@ -18,78 +29,95 @@ struct File {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cluster {
+    storage_cluster_id: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Stored {
     resource: String,
 }
 
 /// 50 microseconds to about 1.6 seconds: commits sit at the low end.
-const SECONDS: [f64; 16] =
-    [50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.6e-3, 3.2e-3, 6.4e-3, 12.8e-3, 25.6e-3, 51.2e-3, 0.1, 0.2, 0.4, 0.8, 1.6];
-const WRITES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
-
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+const SECONDS: &[f64] = &[
+    50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.6e-3, 3.2e-3, 6.4e-3, 12.8e-3, 25.6e-3, 51.2e-3, 0.1, 0.25, 0.5, 1.0, 2.0,
+];
+const OPERATION_SECONDS: &[f64] =
+    &[50e-6, 200e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const WRITES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
 
 #[derive(Clone)]
 pub struct StorageMetrics {
-    statements: Histograms<Statement>,
+    statements: Series<Statement, Histogram>,
+    operations: Series<Operation, Histogram>,
+    checkpoints: Series<Checkpoint, Histogram>,
     /// Writes in one group commit.
     pub batch_writes: Histogram,
-    files: Family<File, Gauge>,
-    objects: Family<Stored, Gauge>,
+    files: Series<File, Gauge>,
+    free: Series<File, Gauge>,
+    size: Series<Cluster, Gauge>,
+    objects: Series<Stored, Gauge>,
+    /// 1 until a checksum is found wrong.
+    pub integrity: Gauge,
     pub current_revision: Gauge,
     pub compact_revision: Gauge,
 }
 
 impl StorageMetrics {
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
-        let new = Self {
-            statements: Family::new_with_constructor(seconds),
-            batch_writes: Histogram::new(WRITES),
-            files: Family::default(),
-            objects: Family::default(),
-            current_revision: Gauge::default(),
-            compact_revision: Gauge::default(),
-        };
-        registry.register(
-            "otternauts_storage_statement_seconds",
-            "Time of a storage operation",
-            new.statements.clone(),
-        );
-        registry.register(
-            "otternauts_storage_commit_batch_writes",
-            "Writes in one group commit",
-            new.batch_writes.clone(),
-        );
-        registry.register("otternauts_storage_file_bytes", "Size of the database files", new.files.clone());
-        registry.register("apiserver_storage_objects", "Stored objects by resource", new.objects.clone());
-        registry.register(
-            "otternauts_storage_current_revision",
-            "The newest committed revision",
-            new.current_revision.clone(),
-        );
-        registry.register(
-            "otternauts_storage_compact_revision",
-            "Revisions below this one are compacted",
-            new.compact_revision.clone(),
-        );
-        new
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            statements: registrar.histograms("otternauts_storage_statement_seconds", SECONDS),
+            operations: registrar.histograms("etcd_request_duration_seconds", OPERATION_SECONDS),
+            checkpoints: registrar.histograms("otternauts_storage_checkpoint_seconds", SECONDS),
+            batch_writes: registrar.histogram("otternauts_storage_commit_batch_writes", WRITES),
+            files: registrar.gauges("otternauts_storage_file_bytes"),
+            free: registrar.gauges("otternauts_storage_free_bytes"),
+            size: registrar.gauges("apiserver_storage_size_bytes"),
+            objects: registrar.gauges("apiserver_storage_objects"),
+            integrity: registrar.gauge("otternauts_storage_integrity_check_ok"),
+            current_revision: registrar.gauge("otternauts_storage_current_revision"),
+            compact_revision: registrar.gauge("otternauts_storage_compact_revision"),
+        }
     }
 
-    /// One operation of the engine: `commit`, `get`, `list`, `checkpoint`, `compact`.
+    /// One statement of the engine: `commit`, `get`, `list`, `history`, `compact`, `checkpoint`.
     pub fn statement(&self, statement: &'static str, ok: bool, seconds: f64) {
-        let result = if ok { "success" } else { "error" };
-        self.statements.get_or_create(&Statement { statement, result }).observe(seconds);
+        self.statements.get_or_create(&Statement { statement, result: result(ok) }).observe(seconds);
     }
 
-    /// `main` or `wal`.
+    /// One operation as the registry asked for it: `get`, `list`, `create`, `update`, `delete` of a resource.
+    pub fn operation(&self, operation: &'static str, resource: &str, seconds: f64) {
+        self.operations.get_or_create(&Operation { operation, r#type: resource.to_owned() }).observe(seconds);
+    }
+
+    /// `passive` or `truncate`.
+    pub fn checkpoint(&self, mode: &'static str, ok: bool, seconds: f64) {
+        self.checkpoints.get_or_create(&Checkpoint { mode, result: result(ok) }).observe(seconds);
+    }
+
+    /// `main` or `wal`. The size of the database is that of its main file.
     pub fn file_bytes(&self, file: &'static str, bytes: u64) {
-        self.files.get_or_create(&File { file }).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.files.get_or_create(&File { file }).set(gauge(bytes));
+        if file == "main" {
+            self.size.get_or_create(&Cluster { storage_cluster_id: "sqlite" }).set(gauge(bytes));
+        }
+    }
+
+    /// What of a file holds nothing.
+    pub fn free_bytes(&self, file: &'static str, bytes: u64) {
+        self.free.get_or_create(&File { file }).set(gauge(bytes));
     }
 
     /// How many objects a resource (`stacks.otternauts.dev`) has.
     pub fn objects(&self, resource: &str, count: u64) {
-        let labels = Stored { resource: resource.to_owned() };
-        self.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.objects.get_or_create(&Stored { resource: resource.to_owned() }).set(gauge(count));
     }
+}
+
+fn result(ok: bool) -> &'static str {
+    if ok { "success" } else { "error" }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ mod collector;
 mod export;
 
 pub use collector::{Tracing, start};
+pub use export::SpanMetrics;
 
 use opentelemetry::trace::{
     Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,

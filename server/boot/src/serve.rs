@@ -8,7 +8,7 @@ use crate::data_dir::DataDir;
 use crate::handler::ApiHandler;
 use crate::listener::Listener;
 use crate::logs::StackLogs;
-use crate::metrics::{StoreObserver, read_store};
+use crate::metrics::{StoreObserver, read_audit, read_store};
 use crate::pki::{self, Pki};
 use crate::shutdown::Signals;
 use crate::{accounts, clock, controllers, inside, seal, tls};
@@ -68,7 +68,8 @@ impl Server {
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
         data.protect()?;
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let build = version();
+        let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
         let store = open_store(&data, &metrics)?;
         let vault = Arc::new(found.unlock(&data, &store).await?);
@@ -80,6 +81,7 @@ impl Server {
         let (stopping, shutdown) = watch::channel(false);
         let mut parts = api_parts(pki.with_admin(tokens), &pki, registry.clone(), Arc::clone(&metrics), shutdown);
         parts.audit = Some(Arc::clone(&audit));
+        read_audit(&metrics, Arc::clone(&audit));
         parts.health.push(database_check(&data));
         host.clone_into(&mut parts.advertise);
         let fleet = Fleet::new(Arc::clone(&metrics));
@@ -139,7 +141,7 @@ fn database_check(data: &DataDir) -> HealthCheck {
 
 fn open_store(data: &DataDir, metrics: &Arc<Metrics>) -> anyhow::Result<Store> {
     let path = data.file(DATABASE);
-    let observer = Arc::new(StoreObserver(metrics.storage.clone()));
+    let observer = Arc::new(StoreObserver { storage: metrics.storage.clone(), watches: metrics.watches.clone() });
     let options = SqliteOptions { observer, ..SqliteOptions::new(&path) };
     let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
     read_store(metrics, store.clone());

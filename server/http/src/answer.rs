@@ -3,7 +3,7 @@
 use crate::accept::{Accepted, Format, content_type};
 use crate::pieces::Pieces;
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -32,6 +32,33 @@ impl Body {
 
     pub fn stream(chunks: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Self {
         Self::Stream(Box::pin(chunks))
+    }
+
+    /// Tells how many bytes a stream had once it is over, however it ended. Bodies of known length are left as they are.
+    #[must_use]
+    pub fn counted(self, tell: impl FnOnce(u64) + Send + 'static) -> Self {
+        let Self::Stream(chunks) = self else { return self };
+        let mut count = Count { bytes: 0, tell: Some(Box::new(tell)) };
+        Self::stream(chunks.inspect(move |chunk| count.add(chunk.as_ref().map_or(0, Bytes::len))))
+    }
+}
+
+struct Count {
+    bytes: u64,
+    tell: Option<Box<dyn FnOnce(u64) + Send>>,
+}
+
+impl Count {
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            tell(self.bytes);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use otternauts_auth::{Attributes, Authenticator, Authorizer, Peer};
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Caller, Registry};
 use otternauts_telemetry::Metrics;
+use otternauts_telemetry::requests::Priority;
 use otternauts_telemetry::traces::Span;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -240,6 +241,8 @@ impl Exchange {
             let bytes = http_body::Body::size_hint(&outcome.answer.body).exact();
             let seconds = self.started.elapsed().as_secs_f64();
             metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
+            let metrics = metrics.clone();
+            outcome.answer.body = outcome.answer.body.counted(move |bytes| metrics.sent(&labels, bytes));
         }
         self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
         let audit_id = how.audit_id.clone();
@@ -292,22 +295,38 @@ impl Exchange {
                 None => true,
                 Some(r) => r.resource == "leases" || r.group.starts_with("auth"),
             };
-        let (room, parts) = (&self.api.room, &self.api.parts);
+        let (room, metrics) = (&self.api.room, &self.api.parts.metrics.requests);
         let busy = || Status::too_many_requests("The server is busy; please try again later.", 1);
         if self.route.is_long_running() {
-            let permit = Arc::clone(&room.long_running).try_acquire_owned();
-            return permit.map(|p| Some(Box::new(p) as Held)).map_err(|_| busy());
+            let Ok(permit) = Arc::clone(&room.long_running).try_acquire_owned() else {
+                metrics.rejected(Priority::LongRunning, "concurrency-limit", 0.0);
+                return Err(busy());
+            };
+            metrics.dispatched(Priority::LongRunning, 0.0);
+            return Ok(Some(Box::new(permit)));
         }
         let mutating = self.route.is_mutating();
-        let counted = parts.metrics.requests.inflight(mutating);
         if exempt {
-            return Ok(Some(Box::new(counted)));
+            metrics.dispatched(Priority::Exempt, 0.0);
+            return Ok(Some(Box::new(metrics.inflight(mutating))));
         }
-        let semaphore = if mutating { &room.mutating } else { &room.read_only };
-        match tokio::time::timeout(parts.limits.patience, Arc::clone(semaphore).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Some(Box::new((permit, counted)))),
-            _ => Err(busy()),
-        }
+        let (semaphore, priority) =
+            if mutating { (&room.mutating, Priority::Mutating) } else { (&room.read_only, Priority::ReadOnly) };
+        let began = Instant::now();
+        let permit = match Arc::clone(semaphore).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                let _waits = metrics.queued(priority);
+                let patience = self.api.parts.limits.patience;
+                tokio::time::timeout(patience, Arc::clone(semaphore).acquire_owned()).await.ok().and_then(Result::ok)
+            }
+        };
+        let Some(permit) = permit else {
+            metrics.rejected(priority, "time-out", began.elapsed().as_secs_f64());
+            return Err(busy());
+        };
+        metrics.dispatched(priority, began.elapsed().as_secs_f64());
+        Ok(Some(Box::new((permit, metrics.inflight(mutating)))))
     }
 
     async fn handle(
@@ -440,6 +459,7 @@ impl Exchange {
             decision: outcome.decision.0,
             decision_reason: &outcome.decision.1,
         });
+        self.api.parts.metrics.requests.audited.inc();
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Target, WatchEvent, WatchSession};
+use otternauts_telemetry::watches::Watch;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -107,8 +108,8 @@ impl Lines {
 
 /// What a stream holds on to while it is open, and tells when events went out.
 pub struct Held {
-    /// Counts events sent; called once a chunk.
-    pub sent: Box<dyn Fn(u64) + Send + Sync>,
+    /// Counts what is sent.
+    pub watch: Watch,
     /// Permits and gauges: held, never read, let go when the stream ends.
     #[expect(dead_code, reason = "held for its drop")]
     pub guards: Box<dyn Send + Sync>,
@@ -126,7 +127,7 @@ pub fn body(
     // Two bookmarks before the end (row W13), where the time allows.
     let marks =
         [2, 1].into_iter().filter(|s| lasts > Duration::from_secs(*s)).map(|s| end - Duration::from_secs(s)).collect();
-    let state = State { session, lines, marks, end, shutdown, held, over: false };
+    let state = State { session, lines, marks, end, shutdown, held, over: false, under_way: false };
     Body::stream(futures::stream::unfold(state, |mut state| async move {
         let chunk = state.chunk().await?;
         Some((Ok::<Bytes, BodyError>(chunk), state))
@@ -141,6 +142,8 @@ struct State {
     shutdown: tokio::sync::watch::Receiver<bool>,
     held: Held,
     over: bool,
+    /// Something was sent: a 410 now is a watch that was too slow, not one that began too late.
+    under_way: bool,
 }
 
 /// Ends when the server shuts down; never, when nobody can say so any more.
@@ -160,10 +163,10 @@ enum Next {
 impl State {
     async fn chunk(&mut self) -> Option<Bytes> {
         let mut out = Vec::new();
-        let mut events = 0;
+        let mut oldest = None;
         while out.is_empty() && !self.over {
             match self.next().await {
-                Next::Event(event) => self.take(&mut out, event, &mut events),
+                Next::Event(event) => self.take(&mut out, event, &mut oldest),
                 Next::Time => match self.marks.pop_front() {
                     Some(_) => {
                         if let Some(bookmark) = self.session.bookmark() {
@@ -176,11 +179,11 @@ impl State {
             }
             while !self.over && !out.is_empty() && out.len() < CHUNK {
                 let Some(event) = self.session.next().now_or_never() else { break };
-                self.take(&mut out, event, &mut events);
+                self.take(&mut out, event, &mut oldest);
             }
         }
-        if events > 0 {
-            (self.held.sent)(events);
+        if let Some(committed) = oldest {
+            self.held.watch.delivered(committed.elapsed().as_secs_f64());
         }
         (!out.is_empty()).then(|| out.into())
     }
@@ -194,13 +197,22 @@ impl State {
         }
     }
 
-    fn take(&mut self, out: &mut Vec<u8>, event: Option<WatchEvent>, events: &mut u64) {
+    fn take(&mut self, out: &mut Vec<u8>, event: Option<WatchEvent>, oldest: &mut Option<std::time::Instant>) {
         match event {
             None => self.over = true,
             Some(event) => {
-                self.over = matches!(event, WatchEvent::Error(_));
-                *events += 1;
+                if let WatchEvent::Error(status) = &event {
+                    self.over = true;
+                    if status.code == 410 && self.under_way {
+                        self.held.watch.could_not_keep_up();
+                    }
+                }
+                self.under_way = true;
+                // They come in the order of their commits: the first is the oldest.
+                *oldest = oldest.or(self.session.committed());
+                let before = out.len();
                 self.lines.write(out, event);
+                self.held.watch.event(out.len() - before);
             }
         }
     }

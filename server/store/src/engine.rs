@@ -73,6 +73,13 @@ impl Engine {
         }
     }
 
+    pub(crate) fn free_bytes(&self) -> Vec<(&'static str, u64)> {
+        match self {
+            Engine::Memory(_) => Vec::new(),
+            Engine::Sqlite(engine) => engine.free_bytes(),
+        }
+    }
+
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
         match self {
             Engine::Memory(engine) => engine.meta(name),

@@ -3,6 +3,7 @@
 use crate::key::{Key, Revision};
 use crate::record::Record;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// One committed change, encoded once and shared by every watcher.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Event {
     pub record: Record,
     /// The object before the change, for selector edges (rows W7, W8).
     pub previous: Option<Record>,
+    /// When it was made durable, for who measures; `None` for what was read from the log.
+    pub committed: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,7 +35,7 @@ pub use engine::sqlite::SqliteOptions;
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, WatchItem};
 pub use key::{Key, Range, Revision};
-pub use observer::{NoObserver, Observer, Statement};
+pub use observer::{NoObserver, Observer, Operation, Statement};
 pub use record::{Body, Committed, List, Op, Page, Precondition, Record, Write};
 pub use retention::{Clock, Retention};
 pub use store::Store;

@@ -25,6 +25,29 @@ impl Statement {
     }
 }
 
+/// What is asked of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Get,
+    List,
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    /// A short lower-case word, fit for a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Get => "get",
+            Operation::List => "list",
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+        }
+    }
+}
+
 /// Told of the store's work as it happens, on the thread that does it: return quickly.
 pub trait Observer: Send + Sync {
     /// A batch was made durable: so many writes, in so much time (the transaction with its fsync).
@@ -32,6 +55,18 @@ pub trait Observer: Send + Sync {
 
     /// The engine did some other work. A read answered from memory is not reported.
     fn statement(&self, _statement: Statement, _elapsed: Duration) {}
+
+    /// Somebody asked for an operation on a resource (of a transaction: on its first key's), and it took so long, waiting included.
+    fn operation(&self, _operation: Operation, _resource: &str, _elapsed: Duration) {}
+
+    /// The write-ahead log was checkpointed; `truncate`: and cut, which waits for readers.
+    fn checkpointed(&self, _truncate: bool, _ok: bool, _elapsed: Duration) {}
+
+    /// A row did not match its checksum.
+    fn corrupted(&self) {}
+
+    /// A watcher of a resource fell out of the window in memory: it is caught up from the log.
+    fn fell_behind(&self, _resource: &str) {}
 }
 
 /// Tells nobody.

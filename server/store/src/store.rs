@@ -8,13 +8,14 @@ use crate::index::Index;
 use crate::key::{Key, Range, Revision};
 use crate::list::{list, lost};
 use crate::log::Header;
-use crate::observer::Statement;
-use crate::record::{Committed, List, Page, Record, Write};
+use crate::observer::{Operation, Statement};
+use crate::record::{Committed, List, Op, Page, Precondition, Record, Write};
 use crate::visible::Visible;
 use crate::watcher::Watcher;
 use bytes::Bytes;
 use otternauts_telemetry::traces::{Kind, Origin, Span};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often a read looks again for a row that compaction took between index and log.
 const TRIES: usize = 100;
@@ -73,6 +74,13 @@ impl Store {
 
     /// The newest state of one object.
     pub async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        let started = Instant::now();
+        let result = self.read(key);
+        self.inner.visible.observer.operation(Operation::Get, &key.resource, started.elapsed());
+        result
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Record>> {
         let Inner { visible, engine } = &*self.inner;
         for _ in 0..TRIES {
             let Some(place) = visible.index.read().get(key) else { return Ok(None) };
@@ -96,7 +104,10 @@ impl Store {
     /// A page in the order namespace, name (bytes). Without `at`: the newest revision, never older than an answered commit.
     pub async fn list(&self, wanted: List) -> Result<Page> {
         let span = self.span("list", &wanted.range.resource);
-        span.run(list(&self.inner, wanted)).await
+        let (started, resource) = (Instant::now(), wanted.range.resource.clone());
+        let done = span.run(list(&self.inner, wanted)).await;
+        self.inner.visible.observer.operation(Operation::List, &resource, started.elapsed());
+        done
     }
 
     /// All or nothing, at one new revision. Answers after the fsync; a failed precondition writes nothing. A transaction
@@ -105,11 +116,13 @@ impl Store {
         if writes.is_empty() {
             return Ok(Committed { revision: self.revision(), records: Vec::new() });
         }
-        let span = self.span("commit", &writes[0].key.resource);
+        let (started, operation, resource) = (Instant::now(), operation(&writes[0]), writes[0].key.resource.clone());
+        let span = self.span("commit", &resource);
         if writes.len() > 1 {
             span.set("db.operation.batch.size", i64::try_from(writes.len()).unwrap_or(i64::MAX));
         }
         let done = span.run(self.inner.engine.commit(&self.inner.visible, writes)).await;
+        self.inner.visible.observer.operation(operation, &resource, started.elapsed());
         if done.is_err() {
             span.fail("refused");
         }
@@ -164,10 +177,23 @@ impl Store {
         self.inner.engine.file_bytes()
     }
 
+    /// How much of those files holds nothing, by the same names.
+    pub fn free_bytes(&self) -> Vec<(&'static str, u64)> {
+        self.inner.engine.free_bytes()
+    }
+
     /// Finishes what is queued, ends the watches, checkpoints, and lets go of the files.
     pub async fn close(&self) -> Result<()> {
         let result = self.inner.engine.close().await;
         self.inner.visible.hub.close();
         result
+    }
+}
+
+fn operation(write: &Write) -> Operation {
+    match (&write.op, &write.precondition) {
+        (Op::Delete { .. }, _) => Operation::Delete,
+        (Op::Put(_), Precondition::Absent) => Operation::Create,
+        (Op::Put(_), _) => Operation::Update,
     }
 }

@@ -12,6 +12,7 @@ use crate::record::{Committed, Record};
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(crate) struct Visible {
     pub index: RwLock<Index>,
@@ -38,6 +39,7 @@ impl Visible {
     /// `read` fetches a row that is not in the cache.
     pub(crate) fn apply(&self, batch: &Batch, mut read: impl FnMut(Place) -> Option<Record>) {
         let mut fresh: HashMap<Place, Record> = HashMap::with_capacity(batch.rows.len());
+        let committed = Some(Instant::now());
         let mut events = Vec::with_capacity(batch.rows.len());
         for row in &batch.rows {
             let record = row.record();
@@ -52,6 +54,7 @@ impl Visible {
                 kind: row.kind,
                 record,
                 previous,
+                committed,
             }));
         }
         {

@@ -27,6 +27,8 @@ pub struct Watcher {
     range: Range,
     /// Everything of the range at or below it was delivered.
     cursor: Revision,
+    /// It has been in the window: to be out of it is news, not the beginning.
+    hot: bool,
 }
 
 impl Watcher {
@@ -39,7 +41,7 @@ impl Watcher {
         if after < oldest {
             return Err(Error::Compacted { asked: after, oldest });
         }
-        Ok(Watcher { inner, seat, range, cursor: after })
+        Ok(Watcher { inner, seat, range, cursor: after, hot: false })
     }
 
     /// The next batch. Waits as long as nothing happens: the time for bookmarks is the caller's affair, who takes their
@@ -58,15 +60,20 @@ impl Watcher {
             }
             match self.inner.visible.hub.pending(&self.seat, &self.range, self.cursor) {
                 Pending::Events(events, cursor) => {
+                    self.hot = true;
                     self.deliver(&events, cursor);
                     return Ok(WatchItem::Events(events));
                 }
                 Pending::Nothing(cursor) => {
+                    self.hot = true;
                     self.cursor = cursor;
                     woken.await;
                 }
                 Pending::Behind(cursor) => {
                     self.cursor = cursor;
+                    if std::mem::take(&mut self.hot) {
+                        self.inner.visible.observer.fell_behind(&self.range.resource);
+                    }
                     let range = self.range.clone();
                     let history = self.inner.run(false, move |inner| history(inner, &range, cursor)).await?;
                     silent += history.rows;
@@ -169,7 +176,7 @@ fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc
             },
         };
         let (revision, key, kind) = (row.place.revision(), row.key.clone(), row.kind);
-        events.push(Arc::new(Event { revision, key, kind, record: row.record(), previous }));
+        events.push(Arc::new(Event { revision, key, kind, record: row.record(), previous, committed: None }));
     }
     Ok(Some(events))
 }

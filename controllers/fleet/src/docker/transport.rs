@@ -1,5 +1,6 @@
 //! HTTP to the engine over a byte stream of the server's connection: one channel per request, none left behind.
 
+use super::operation::operation;
 use super::types::Engine;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -14,6 +15,7 @@ use otternauts_telemetry::traces::{Kind, Origin, Span};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 type Answer = Pin<Box<dyn Future<Output = std::result::Result<Response<Incoming>, bollard::errors::Error>> + Send>>;
 
@@ -72,7 +74,28 @@ pub(super) async fn json(host: &Host, method: Method, path: &str, body: Option<&
         .map_err(|_| Error::Timeout { what: "a call of the Docker Engine API", after })?
 }
 
-async fn send<B>(host: &Host, mut request: Request<B>) -> Result<Response<Incoming>>
+/// One request, timed until the engine begins to answer.
+async fn send<B>(host: &Host, request: Request<B>) -> Result<Response<Incoming>>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let operation = operation(request.method(), request.uri().path());
+    let started = Instant::now();
+    let result = exchange(host, request).await;
+    let code = match result.as_ref().map(|response| response.status().as_u16() / 100) {
+        Ok(2) => "2xx",
+        Ok(1 | 3) => "3xx",
+        Ok(4) => "4xx",
+        Ok(_) => "5xx",
+        Err(_) => "error",
+    };
+    host.metrics().fleet.docker(operation, code, started.elapsed().as_secs_f64());
+    result
+}
+
+async fn exchange<B>(host: &Host, mut request: Request<B>) -> Result<Response<Incoming>>
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Send,
@@ -153,30 +176,4 @@ fn template(path: &str) -> String {
         out.push_str(if WORDS.contains(&part) { part } else { "{id}" });
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::template;
-
-    #[test]
-    fn a_template_names_nothing() {
-        for (path, expected) in [
-            ("/v1.47/services", "/services"),
-            ("/services/abc/update", "/services/{id}/update"),
-            ("/v1.45/containers/0123/json", "/containers/{id}/json"),
-            ("/distribution/registry.lab/lab/web:v1/json", "/distribution/{id}/{id}/{id}/json"),
-            ("/info", "/info"),
-        ] {
-            assert_eq!(template(path), expected);
-        }
-    }
-}
-
-fn reason(e: &hyper::Error) -> String {
-    if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
-        "nothing answers at its socket (is it installed and running?)".to_owned()
-    } else {
-        e.to_string()
-    }
 }

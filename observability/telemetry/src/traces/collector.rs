@@ -1,14 +1,13 @@
 //! Where spans go: batches over OTLP/HTTP, in a thread of their own, dropped when the collector is dead or slow.
 
 use super::TRACER;
-use super::export::{Counted, Counts, Sender};
+use super::export::{Counted, Sender};
 use crate::Metrics;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the last spans may take when the process stops.
@@ -45,10 +44,7 @@ pub fn start(
         .with_http_client(Sender::new())
         .build()
         .map_err(|e| format!("the OTLP exporter cannot be set up: {e}"))?;
-    let counts = Arc::new(Counts::default());
-    if let Some(metrics) = metrics {
-        counts.register(metrics);
-    }
+    let counts = metrics.map(|metrics| metrics.spans.clone()).unwrap_or_default();
     let resource = Resource::builder()
         .with_attributes([KeyValue::new("service.version", version), KeyValue::new("service.instance.id", instance())])
         .with_detectors(&[])

@@ -1,6 +1,6 @@
 //! Sending a batch of spans, and counting what became of it.
 
-use crate::Metrics;
+use crate::series::Registrar;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -12,7 +12,6 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prometheus_client::metrics::counter::Counter;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -69,35 +68,29 @@ impl HttpClient for Sender {
 }
 
 /// What became of spans.
-#[derive(Default)]
-pub(super) struct Counts {
+#[derive(Clone, Default)]
+pub struct SpanMetrics {
     exported: Counter,
-    failed: Counter,
+    dropped: Counter,
 }
 
-impl Counts {
-    pub(super) fn register(&self, metrics: &Metrics) {
-        metrics.register_counter(
-            "otternauts_telemetry_spans_exported",
-            "Spans that the collector has taken",
-            self.exported.clone(),
-        );
-        metrics.register_counter(
-            "otternauts_telemetry_spans_dropped",
-            "Spans that could not be sent to the collector",
-            self.failed.clone(),
-        );
+impl SpanMetrics {
+    pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            exported: registrar.counter("otternauts_telemetry_spans_exported_total"),
+            dropped: registrar.counter("otternauts_telemetry_spans_dropped_total"),
+        }
     }
 }
 
 /// An exporter that counts.
 pub(super) struct Counted {
     inner: opentelemetry_otlp::SpanExporter,
-    counts: Arc<Counts>,
+    counts: SpanMetrics,
 }
 
 impl Counted {
-    pub(super) fn new(inner: opentelemetry_otlp::SpanExporter, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(inner: opentelemetry_otlp::SpanExporter, counts: SpanMetrics) -> Self {
         Self { inner, counts }
     }
 }
@@ -112,7 +105,7 @@ impl SpanExporter for Counted {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
         let done = self.inner.export(batch).await;
-        if done.is_ok() { &self.counts.exported } else { &self.counts.failed }.inc_by(spans);
+        if done.is_ok() { &self.counts.exported } else { &self.counts.dropped }.inc_by(spans);
         done
     }
 

@@ -30,11 +30,8 @@ pub async fn run(call: &Call, target: &Target, permit: Option<Held>) -> Result<A
     let lines = Lines::new(&target, accepted.shape, include, now);
     let l = &call.labels;
     let metrics = &call.parts.metrics.requests;
-    let counter = metrics.watch_events(&l.group, &l.version, &l.resource);
     let held = stream::Held {
-        sent: Box::new(move |events| {
-            counter.inc_by(events);
-        }),
+        watch: call.parts.metrics.watches.open(&l.group, &l.version, &l.resource),
         guards: Box::new((permit, metrics.longrunning(l))),
     };
     let lasts = timeout.unwrap_or_else(default_timeout);

@@ -84,7 +84,21 @@ fn discovery() -> Vec<Value> {
         rule(&["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &["create"]),
         rule(&["authentication.k8s.io"], &["selfsubjectreviews"], &["create"]),
     ];
+    let monitoring = [
+        "/healthz",
+        "/healthz/*",
+        "/livez",
+        "/livez/*",
+        "/metrics",
+        "/metrics/containers",
+        "/metrics/fleet",
+        "/metrics/slis",
+        "/readyz",
+        "/readyz/*",
+    ];
     vec![
+        cluster_role("system:monitoring", &[], &[paths(&monitoring)]),
+        binding("system:monitoring", &json!([group("system:monitoring")])),
         cluster_role("system:public-info-viewer", &[], &[paths(&public)]),
         cluster_role("system:discovery", &[], &[paths(&found)]),
         cluster_role("system:basic-user", &[], &reviews),

@@ -36,7 +36,9 @@ pub struct WatchSession {
     initial: std::vec::IntoIter<Record>,
     /// The mark after the initial state, until it is sent.
     end_of_state: Option<WatchEvent>,
-    ready: VecDeque<WatchEvent>,
+    ready: VecDeque<(WatchEvent, Option<std::time::Instant>)>,
+    /// When the event that was given out last was committed.
+    committed: Option<std::time::Instant>,
     bookmarks: bool,
     next_bookmark: Instant,
     definitions: tokio::sync::watch::Receiver<u64>,
@@ -63,13 +65,14 @@ impl Registry {
             initial: Vec::new().into_iter(),
             end_of_state: None,
             ready: VecDeque::new(),
+            committed: None,
             bookmarks: options.allow_bookmarks,
             next_bookmark: Instant::now() + BOOKMARK_EVERY,
             definitions,
         };
         if let Err(status) = session.begin(start).await {
             session.watcher = None;
-            session.ready.push_back(WatchEvent::Error(status));
+            session.ready.push_back((WatchEvent::Error(status), None));
         }
         Ok(session)
     }
@@ -133,7 +136,13 @@ impl WatchSession {
         Some(WatchEvent::Bookmark { resource_version: position.to_string(), initial_end: false })
     }
 
+    /// When the event that [`WatchSession::next`] gave out last was committed; `None` for state, marks and what came from the log.
+    pub fn committed(&self) -> Option<std::time::Instant> {
+        self.committed
+    }
+
     fn next_ready(&mut self) -> Option<WatchEvent> {
+        self.committed = None;
         for record in self.initial.by_ref() {
             let served = match self.selection.matches(&self.shape, &record) {
                 Ok(true) => self.shape.serve(&record),
@@ -150,7 +159,12 @@ impl WatchSession {
                 }
             });
         }
-        self.end_of_state.take().or_else(|| self.ready.pop_front())
+        if let Some(end) = self.end_of_state.take() {
+            return Some(end);
+        }
+        let (event, committed) = self.ready.pop_front()?;
+        self.committed = committed;
+        Some(event)
     }
 
     fn take(&mut self, item: Result<WatchItem, Error>) {
@@ -160,18 +174,18 @@ impl WatchSession {
             Err(error) => {
                 self.watcher = None;
                 if !matches!(error, Error::Closed) {
-                    self.ready.push_back(WatchEvent::Error(watch_status(&error)));
+                    self.ready.push_back((WatchEvent::Error(watch_status(&error)), None));
                 }
                 return;
             }
         };
         for event in events {
             match self.shown(&event) {
-                Ok(Some(shown)) => self.ready.push_back(shown),
+                Ok(Some(shown)) => self.ready.push_back((shown, event.committed)),
                 Ok(None) => {}
                 Err(status) => {
                     self.watcher = None;
-                    self.ready.push_back(WatchEvent::Error(status));
+                    self.ready.push_back((WatchEvent::Error(status), None));
                     return;
                 }
             }

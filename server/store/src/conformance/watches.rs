@@ -73,8 +73,8 @@ async fn transaction(store: &Store, random: &mut StdRng, step: usize, most: usiz
             (Op::Put(_), None) => EventKind::Created,
             (Op::Put(_), Some(_)) => EventKind::Updated,
         };
-        let event =
-            Event { revision: done.revision, key: write.key.clone(), kind, record: record.clone(), previous: before };
+        let (key, record, committed) = (write.key.clone(), record.clone(), None);
+        let event = Event { revision: done.revision, key, kind, record, previous: before, committed };
         changes.push(Change { revision: done.revision, key: write.key.clone(), line: line(&event) });
     }
     changes

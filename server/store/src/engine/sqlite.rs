@@ -164,7 +164,11 @@ impl Sqlite {
             let mut statement = connection.prepare_cached(ROWS).map_err(engine)?;
             runs(places).try_for_each(|run| visit_run(&mut statement, run, visit))
         };
-        if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) }?;
+        let result = if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) };
+        if let Err(Error::Corrupt { .. }) = &result {
+            visible.observer.corrupted();
+        }
+        result?;
         visible.observer.statement(what, started.elapsed());
         Ok(())
     }
@@ -187,7 +191,16 @@ impl Sqlite {
 
     pub(crate) fn file_bytes(&self) -> Vec<(&'static str, u64)> {
         let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        vec![("database", size(&self.path)), ("wal", size(&file::beside(&self.path, "-wal")))]
+        vec![("main", size(&self.path)), ("wal", size(&file::beside(&self.path, "-wal")))]
+    }
+
+    /// Pages that deletions left; what a closed store has is not known.
+    pub(crate) fn free_bytes(&self) -> Vec<(&'static str, u64)> {
+        let free = self.pool.short(|connection| {
+            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(engine);
+            Ok(pragma("freelist_count")? * pragma("page_size")?)
+        });
+        free.map(|bytes| vec![("main", u64::try_from(bytes).unwrap_or_default())]).unwrap_or_default()
     }
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {

@@ -280,10 +280,12 @@ impl Writer {
         let started = Instant::now();
         self.checkpointed = pages;
         let mode = if pages > TRUNCATE_PAGES { "TRUNCATE" } else { "PASSIVE" };
-        let (busy, left) = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        let result = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
-        })?;
+        });
         self.visible.observer.statement(Statement::Checkpoint, started.elapsed());
+        self.visible.observer.checkpointed(mode == "TRUNCATE", result.is_ok(), started.elapsed());
+        let (busy, left) = result?;
         if mode == "TRUNCATE" && !busy {
             self.checkpointed = 0;
             self.wal.store(0, Ordering::Relaxed);

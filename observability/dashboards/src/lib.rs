@@ -1,0 +1,20 @@
+//! What is made from the table of metrics. See README.md.
+
+pub mod docs;
+pub mod stable;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+/// Where the list of stable names is.
+pub const STABLE: &str = "observability/stable-metrics.txt";
+
+/// Every file that is made here: path in the repository, text. The list of stable names continues the committed one.
+pub fn files(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let committed = std::fs::read_to_string(root.join(STABLE)).unwrap_or_default();
+    Ok(vec![
+        ("docs/metrics.md".to_owned(), docs::page()),
+        (STABLE.to_owned(), stable::grown(&committed, &stable::lines())),
+    ])
+}

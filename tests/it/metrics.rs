@@ -1,0 +1,139 @@
+//! `/metrics` of the running binary: the table beside what is served, both formats, and what promtool says of it.
+
+mod page;
+
+use otternauts_harness::{Otter, kubectl, skip, until};
+use otternauts_telemetry::names::{self, Page};
+use page::Samples;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const OPEN_METRICS: &str = "Accept: application/openmetrics-text;version=1.0.0";
+
+/// One of Prometheus' programs; without it the test skips loudly.
+fn program(test: &str, name: &str) -> Option<Command> {
+    if Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success()) {
+        return Some(Command::new(name));
+    }
+    skip::skip(test, &format!("{name} is not here (Debian packages prometheus and prometheus-alertmanager)"));
+    None
+}
+
+/// Something of everything that needs no server: writes, reads, watches, errors, dry runs, two controllers with work.
+fn work(otter: &Otter) {
+    let stack = "apiVersion: otternauts.dev/v1\nkind: Stack\nmetadata: {name: shop}\nspec:\n  compose:\n    inline: |\n      services: {web: {image: nginx}}\n";
+    let server = "apiVersion: otternauts.dev/v1\nkind: Server\nmetadata: {name: harbour}\nspec: {address: 127.0.0.1, port: 1, user: u}\n";
+    otter.apply(stack);
+    otter.apply(server);
+    otter.kubectl(&["create", "configmap", "a", "--from-literal=x=y"]).ok();
+    otter.kubectl(&["create", "configmap", "b", "--dry-run=server"]).ok();
+    otter.kubectl(&["get", "configmap", "nope"]).refused();
+    otter.kubectl(&["get", "stacks", "-A"]).ok();
+    otter.kubectl(&["delete", "configmap", "a"]).ok();
+    otter.kubectl(&["get", "configmaps", "--watch", "--request-timeout=1s"]);
+    otter.curl("/api/v1/namespaces", &[]).ok();
+}
+
+#[test]
+fn what_is_served_is_what_the_table_says_and_promtool_finds_nothing() {
+    let test = "what_is_served_is_what_the_table_says_and_promtool_finds_nothing";
+    let otter = crate::whole();
+    work(&otter);
+    let text = until("a reconcile of the server", PATIENCE, || {
+        let text = otter.curl_admin("/metrics", &[]).ok().to_owned();
+        let labels = [("controller", "onboarding"), ("result", "requeue_after")];
+        let looked = Samples::parse(&text).any("controller_runtime_reconcile_total", &labels);
+        if looked { Ok(text) } else { Err("no look has ended") }
+    });
+    let samples = Samples::parse(&text);
+    let mut served = BTreeSet::new();
+    for (name, kind, help) in samples.families() {
+        let family = names::find(name).unwrap_or_else(|| panic!("{name} is served and not in the table"));
+        assert_eq!(family.page, Page::Main, "{name}");
+        let classic = if family.kind == names::Kind::Info { "gauge" } else { family.kind.as_str() };
+        assert_eq!(kind, classic, "{name}");
+        assert_eq!(help, family.described(), "{name}");
+        let expected: BTreeSet<&str> = family.labels.iter().copied().collect();
+        for labels in samples.labels_of(name) {
+            let labels: BTreeSet<&str> = labels.into_iter().filter(|l| *l != "le").collect();
+            assert_eq!(labels, expected, "{name}");
+        }
+        served.insert(name);
+    }
+    let absent: Vec<_> = names::all()
+        .filter(|f| f.page == Page::Main && !f.needs_servers && !served.contains(f.name))
+        .map(|f| f.name)
+        .filter(|name| !RARE.contains(name))
+        .collect();
+    assert!(
+        absent.is_empty(),
+        "in the table and not served, though nothing but a server-less machine is needed: {absent:?}"
+    );
+
+    let open = otter.curl_admin("/metrics", &["-H", OPEN_METRICS]).ok().to_owned();
+    assert!(open.ends_with("# EOF\n"), "{}", &open[open.len().saturating_sub(200)..]);
+    assert!(open.contains("# TYPE otternauts_build info\n"), "infos are infos in OpenMetrics");
+    let Some(mut promtool) = program(test, "promtool") else { return };
+    let said = kubectl::run(promtool.args(["check", "metrics"]), &text);
+    assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""), "promtool check metrics");
+}
+
+/// What only a fault brings about, or a notifier with a receiver: other tests see them.
+const RARE: &[&str] = &[
+    "apiserver_request_terminations_total",
+    "apiserver_flowcontrol_rejected_requests_total",
+    "apiserver_flowcontrol_current_inqueue_requests",
+    "otternauts_watch_buffer_overflows_total",
+    "otternauts_storage_checkpoint_seconds",
+    "otternauts_metrics_series_dropped_total",
+    "otternauts_convergence_seconds",
+    "otternauts_notifications_total",
+];
+
+#[test]
+fn the_size_of_a_list_is_counted_also_when_it_is_sent_in_parts() {
+    let otter = crate::otter();
+    let maps: Vec<String> = (0..300)
+        .map(|i| {
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{i}}}\ndata: {{x: {}}}", "y".repeat(2000))
+        })
+        .collect();
+    otter.kubectl_in(&["create", "-f", "-"], &maps.join("\n---\n")).ok();
+    let list = otter.curl_admin("/api/v1/namespaces/default/configmaps", &["-H", "User-Agent: test"]);
+    let bytes = list.ok().len();
+    let labels = [("verb", "LIST"), ("resource", "configmaps"), ("scope", "namespace")];
+    let counted = until("the size of the list", PATIENCE, || {
+        let text = otter.curl_admin("/metrics", &[]).ok().to_owned();
+        Samples::parse(&text).value("apiserver_response_sizes_sum", &labels).ok_or("none")
+    });
+    assert!(counted >= f64::from(u32::try_from(bytes).expect("small")), "{counted} < {bytes}");
+}
+
+#[test]
+fn who_may_scrape_is_a_matter_of_rights_and_one_role_has_them() {
+    let otter = crate::otter();
+    let config = |user: &str, groups: &[&str]| {
+        let groups: Vec<String> = groups.iter().flat_map(|g| ["--group".to_owned(), (*g).to_owned()]).collect();
+        let data = otter.data_dir().display().to_string();
+        let mut args = vec!["kubeconfig", "--data-dir", &data, "--user", user];
+        args.extend(groups.iter().map(String::as_str));
+        let file = otter.data_dir().join(format!("{user}.kubeconfig"));
+        std::fs::write(&file, otter.otter(&args).ok()).expect("a file can be written");
+        file
+    };
+    let (bob, scraper) = (config("bob", &[]), config("scraper", &["system:monitoring"]));
+    for page in Page::ALL {
+        let get = |who| otter.kubectl_as(who, &["get", "--raw", page.path()], "");
+        assert!(
+            get(&bob).refused().contains("Forbidden") || get(&bob).refused().contains("forbidden"),
+            "{}",
+            page.path()
+        );
+        if page == Page::Main {
+            get(&scraper).ok();
+        }
+        assert_eq!(otter.curl(page.path(), &["-o", "/dev/null", "-w", "%{http_code}"]).ok(), "403");
+    }
+}
