@@ -49,32 +49,6 @@ pub(super) fn operation(method: &Method, path: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::template;
-
-    #[test]
-    fn a_template_names_nothing() {
-        for (path, expected) in [
-            ("/v1.47/services", "/services"),
-            ("/services/abc/update", "/services/{id}/update"),
-            ("/v1.45/containers/0123/json", "/containers/{id}/json"),
-            ("/distribution/registry.lab/lab/web:v1/json", "/distribution/{id}/{id}/{id}/json"),
-            ("/info", "/info"),
-        ] {
-            assert_eq!(template(path), expected);
-        }
-    }
-}
-
-fn reason(e: &hyper::Error) -> String {
-    if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
-        "nothing answers at its socket (is it installed and running?)".to_owned()
-    } else {
-        e.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
     use super::*;
 
     #[test]
