@@ -5,6 +5,7 @@ mod page;
 use otternauts_harness::{Otter, kubectl, skip, until};
 use otternauts_telemetry::names::{self, Page};
 use page::Samples;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
@@ -131,9 +132,51 @@ fn who_may_scrape_is_a_matter_of_rights_and_one_role_has_them() {
             "{}",
             page.path()
         );
-        if page == Page::Main {
-            get(&scraper).ok();
-        }
+        get(&scraper).ok();
         assert_eq!(otter.curl(page.path(), &["-o", "/dev/null", "-w", "%{http_code}"]).ok(), "403");
+    }
+}
+
+/// What deploy and onboarding would have written had there been servers.
+fn standing(otter: &Otter) {
+    let stack = json!({"status": {
+        "phase": "running", "swarmStack": "shop-01234567",
+        "services": [{"name": "web", "desired": 3, "running": 2}],
+        "conditions": [{"type": "Ready", "status": "False", "reason": "Unavailable", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+    }});
+    otter.kubectl(&["patch", "stack", "shop", "--subresource=status", "--type=merge", "-p", &stack.to_string()]).ok();
+}
+
+#[test]
+fn the_fleet_and_the_checks_have_pages_of_their_own_in_both_formats() {
+    let test = "the_fleet_and_the_checks_have_pages_of_their_own_in_both_formats";
+    let otter = crate::otter();
+    work(&otter);
+    standing(&otter);
+    let fleet = otter.curl_admin("/metrics/fleet", &[]).ok().to_owned();
+    for line in [
+        r#"otternauts_server_info{server="harbour",cluster="default",role="manager",os="",docker_version=""} 1"#,
+        r#"otternauts_stack_info{namespace="default",stack="shop",cluster="default"} 1"#,
+        r#"otternauts_stack_status_condition{namespace="default",stack="shop",condition="Ready",status="false"} 1"#,
+        r#"otternauts_stack_status_condition{namespace="default",stack="shop",condition="Ready",status="true"} 0"#,
+        r#"otternauts_service_replicas_desired{namespace="default",stack="shop",service="web"} 3"#,
+        r#"otternauts_service_replicas_running{namespace="default",stack="shop",service="web"} 2"#,
+    ] {
+        assert!(fleet.lines().any(|l| l == line), "{line}\nis not in\n{fleet}");
+    }
+    let slis = otter.curl_admin("/metrics/slis", &[]).ok().to_owned();
+    let checks = Samples::parse(&slis);
+    assert_eq!(checks.value("kubernetes_healthcheck", &[("name", "data-directory"), ("type", "livez")]), Some(1.0));
+    assert_eq!(checks.value("kubernetes_healthchecks_total", &[("name", "ping"), ("status", "success")]), Some(1.0));
+    assert_eq!(otter.curl_admin("/metrics/containers", &[]).ok(), "", "no server is followed");
+    let code = ["-o", "/dev/null", "-w", "%{http_code}"];
+    assert_eq!(otter.curl_admin("/metrics/nothing", &code).ok(), "404");
+    assert_eq!(otter.curl_admin("/metrics/fleet", &[&["-X", "POST"], &code[..]].concat()).ok(), "405");
+    let open = otter.curl_admin("/metrics/fleet", &["-H", OPEN_METRICS]).ok().to_owned();
+    assert!(open.contains("# TYPE otternauts_stack info\n") && open.ends_with("# EOF\n"), "{open}");
+    for page in [&fleet, &slis] {
+        let Some(mut promtool) = program(test, "promtool") else { return };
+        let said = kubectl::run(promtool.args(["check", "metrics"]), page);
+        assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""), "promtool check metrics");
     }
 }

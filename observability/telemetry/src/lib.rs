@@ -5,6 +5,7 @@ pub mod exposition;
 pub mod fleet;
 pub mod heal;
 pub mod health;
+pub mod healthchecks;
 pub mod logs;
 pub mod names;
 pub mod notifications;
@@ -53,6 +54,7 @@ pub struct Metrics {
     pub controllers: ControllerMetrics,
     pub fleet: FleetMetrics,
     pub heal: HealMetrics,
+    pub healthchecks: healthchecks::Healthchecks,
     pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
     pub spans: traces::SpanMetrics,
@@ -96,6 +98,7 @@ impl Metrics {
             controllers,
             fleet,
             heal,
+            healthchecks: healthchecks::Healthchecks::default(),
             health,
             notifications,
             spans,

@@ -6,9 +6,9 @@ use crate::series::{Dropped, MOST_SERIES};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Collects samples in any order and writes them family by family.
+/// Collects samples in any order and writes them family by family. Of two with the same labels the later one stays.
 pub struct Scraped {
-    families: BTreeMap<&'static str, Vec<String>>,
+    families: BTreeMap<&'static str, BTreeMap<String, f64>>,
     dropped: Dropped,
 }
 
@@ -25,17 +25,24 @@ impl Scraped {
         let family = names::find(name).unwrap_or_else(|| panic!("{name} is not in the table of names"));
         assert_eq!(labels.len(), family.labels.len(), "{name} has the labels {:?}", family.labels);
         let lines = self.families.entry(name).or_default();
-        if lines.len() >= MOST_SERIES {
-            return self.dropped.add(name, 1);
-        }
         let mut line = name.to_owned();
         for (i, (label, value)) in family.labels.iter().zip(labels).enumerate() {
             let _ = write!(line, "{}{label}=\"", if i == 0 { '{' } else { ',' });
             escape(&mut line, value);
             line.push('"');
         }
-        let _ = write!(line, "{} {}", if labels.is_empty() { "" } else { "}" }, Number(value));
-        lines.push(line);
+        if !labels.is_empty() {
+            line.push('}');
+        }
+        if lines.len() >= MOST_SERIES && !lines.contains_key(&line) {
+            return self.dropped.add(name, 1);
+        }
+        lines.insert(line, value);
+    }
+
+    /// Says that so many samples of a family were left out.
+    pub fn left_out(&self, name: &'static str, count: u64) {
+        self.dropped.add(name, count);
     }
 
     /// One sample each for `True`, `False` and `Unknown`: 1 for the one that is, 0 for the others. `labels` ends before `status`.
@@ -58,9 +65,8 @@ impl Scraped {
             };
             let stop = if format == Format::OpenMetrics { "." } else { "" };
             let _ = write!(out, "# HELP {shown} {}{stop}\n# TYPE {shown} {kind}\n", family.described());
-            for line in lines {
-                out.push_str(line);
-                out.push('\n');
+            for (series, value) in lines {
+                let _ = writeln!(out, "{series} {}", Number(*value));
             }
         }
         if format == Format::OpenMetrics {
@@ -111,7 +117,7 @@ mod tests {
         assert!(classic.starts_with(expected), "{classic}");
         let state = "otternauts_server_status_condition{server=\"a\\\"\\\\\\nb\",condition=\"Ready\",status=";
         assert!(
-            classic.contains(&format!("{state}\"true\"}} 1\n{state}\"false\"}} 0\n{state}\"unknown\"}} 0\n")),
+            classic.contains(&format!("{state}\"false\"}} 0\n{state}\"true\"}} 1\n{state}\"unknown\"}} 0\n")),
             "{classic}"
         );
         let open = page.write(Format::OpenMetrics);

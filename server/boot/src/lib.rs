@@ -11,6 +11,7 @@ mod inside;
 mod listener;
 mod logs;
 mod metrics;
+mod pages;
 mod pki;
 mod process;
 mod seal;

@@ -9,6 +9,7 @@ use crate::handler::ApiHandler;
 use crate::listener::Listener;
 use crate::logs::StackLogs;
 use crate::metrics::{StoreObserver, read_audit, read_store};
+use crate::pages::Pages;
 use crate::pki::{self, Pki};
 use crate::shutdown::Signals;
 use crate::{accounts, clock, controllers, inside, seal, tls};
@@ -87,6 +88,7 @@ impl Server {
         let fleet = Fleet::new(Arc::clone(&metrics));
         let logs = config.controllers.has(Controller::Deploy).then(|| Arc::new(StackLogs::new(fleet.clone())));
         parts.logs = logs.clone().map(|logs| logs as Arc<dyn LogSource>);
+        parts.pages = Some(Arc::new(Pages::new(registry.clone(), fleet.clone())));
         let api = Api::new(parts);
         if let Some(logs) = logs {
             logs.connect(inside::client(api.clone(), Controller::Deploy));

@@ -10,6 +10,7 @@ use crate::handlers::{self, Held};
 use crate::health::HealthCheck;
 use crate::identity::{self, Identity};
 use crate::intake::Intake;
+use crate::pages::MetricsPages;
 use crate::query::Query;
 use crate::routes::{self, Route};
 use crate::target::{self, Served};
@@ -74,6 +75,8 @@ pub struct ApiParts {
     pub advertise: String,
     pub health: Vec<HealthCheck>,
     pub logs: Option<Arc<dyn LogSource>>,
+    /// Fills `/metrics/fleet` and `/metrics/containers`; without, they are not there.
+    pub pages: Option<Arc<dyn MetricsPages>>,
     /// True once the process stops: readiness fails, watches end (row T11).
     pub shutdown: tokio::sync::watch::Receiver<bool>,
     pub limits: Limits,
@@ -100,6 +103,7 @@ impl ApiParts {
             advertise: String::new(),
             health: Vec::new(),
             logs: None,
+            pages: None,
             shutdown,
             limits: Limits::default(),
             discovery: Discovery::default(),
@@ -411,7 +415,7 @@ impl Exchange {
                     drop(permit);
                     answer
                 }
-                None => handlers::paths::run(call),
+                None => handlers::paths::run(call).await,
             }
         });
         let deadline = if self.route.is_mutating() {

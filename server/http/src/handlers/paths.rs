@@ -3,11 +3,11 @@
 use crate::accept::Offer;
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::{discovery, health, openapi};
-use http::{Method, header};
+use crate::{discovery, health, openapi, pages};
+use http::Method;
 use otternauts_meta::Status;
 
-pub fn run(call: &Call) -> Result<Answer, Status> {
+pub async fn run(call: &Call) -> Result<Answer, Status> {
     let path = call.route.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     if path.starts_with("//") {
@@ -22,7 +22,7 @@ pub fn run(call: &Call) -> Result<Answer, Status> {
             Answer::negotiated(200, accepted, call.parts.discovery.index(call))
         }
         ["version"] => Ok(call.parts.version.answer()),
-        ["metrics"] => Ok(metrics(call)),
+        ["metrics", rest @ ..] => pages::answer(call, rest).await,
         ["api"] => discovery(call, discovery::Root::Core),
         ["apis"] => discovery(call, discovery::Root::Groups),
         ["api", version] => legacy(call, call.parts.discovery.resources(call, "", version), "", version),
@@ -62,9 +62,4 @@ fn legacy(call: &Call, found: Option<bytes::Bytes>, group: &str, version: &str) 
     };
     let accepted = call.accept(Offer::PLAIN, true)?;
     Answer::negotiated(200, accepted, bytes)
-}
-
-fn metrics(call: &Call) -> Answer {
-    let format = otternauts_telemetry::Format::for_accept(call.header(header::ACCEPT).unwrap_or_default());
-    Answer::text(200, call.parts.metrics.encode(format)).with_header(header::CONTENT_TYPE, format.content_type())
 }
