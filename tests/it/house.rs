@@ -29,6 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("onboarding", &["meta", "types", "fleet", "telemetry", "reconciler"]),
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry", "reconciler"]),
     ("health", &["types", "fleet", "telemetry", "reconciler"]),
+    ("ingress", &["meta", "types", "compose", "fleet", "reconciler"]),
     ("notify", &["meta", "types", "telemetry", "reconciler"]),
     ("cli", &["meta", "types", "compose", "telemetry"]),
     (
@@ -46,6 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "onboarding",
             "deploy",
             "health",
+            "ingress",
             "notify",
             "telemetry",
         ],

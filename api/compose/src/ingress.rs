@@ -51,7 +51,10 @@ fn inferred(walk: &mut Walk<'_>, service: &Node, node: &Node, path: &str, ports:
     known.sort_unstable();
     known.dedup();
     match known.as_slice() {
-        [] => None,
+        [] => {
+            walk.warn(path, node.at, "no port is known: requests for the domains go to port 80; set x-otternauts.port");
+            None
+        }
         [only] => Some(*only),
         several => {
             let list = several.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
@@ -100,8 +103,10 @@ fn domains(walk: &mut Walk<'_>, node: &Node, path: &str) -> Vec<Domain> {
             Some(p) => walk.text(p, &join(&spot, "path")).unwrap_or_else(|| "/".into()),
             None => "/".into(),
         };
-        if !prefix.starts_with('/') || prefix.contains(['`', '"', ' ', '\n']) {
-            walk.error(&join(&spot, "path"), item.at, "a path begins with / and has no spaces or quotes");
+        // Proxies read more than a path's characters: placeholders, wildcards, quotes.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+        if !prefix.starts_with('/') || !prefix.bytes().all(plain) {
+            walk.error(&join(&spot, "path"), item.at, "a path begins with / and has letters, digits and -._~/ only");
         }
         out.push(Domain { host: name, path: prefix, port: port(walk, item, &spot), at: host.at });
     }

@@ -12,6 +12,7 @@ mod policy;
 mod port;
 mod project;
 mod render;
+mod route;
 mod service;
 mod tree;
 mod walk;
@@ -25,6 +26,7 @@ pub use policy::{Level, POLICY_LABEL, Policy};
 pub use port::Port;
 pub use project::{Compiled, File, Project, Shared, Source, compile, compile_tree, registries};
 pub use render::{Identity, Inline, InlineKind, Rendered, RenderedService, label, render, swarm_stack_name};
+pub use route::{CERT_RESOLVER, INGRESS_NETWORK, Place, ROUTES_LABEL, Route, rank, routes};
 pub use service::Service;
 pub use tree::{Entry, MAX_ALIASES, MAX_BYTES, MAX_DEPTH, Node, Position, Value, parse};
 

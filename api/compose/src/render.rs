@@ -1,6 +1,7 @@
 //! The canonical document for `docker stack deploy --compose-file -`: JSON, which is YAML, with every `$` doubled.
 
 use crate::project::{Project, Shared, Source};
+use crate::route::{self, INGRESS_NETWORK, Joined, Place};
 use crate::service::Service;
 use otternauts_meta::Secret;
 use serde_json::{Map, Value as Json, json};
@@ -31,6 +32,8 @@ pub struct Identity {
     /// For each registry with a login of ours, a mark of that login. Swarm keeps the login with the service: a new one is
     /// another hash, so that the service is sent again; its tasks stay.
     pub logins: BTreeMap<String, String>,
+    /// The ingress that serves its domains; none: they are not served.
+    pub ingress: Option<Place>,
 }
 
 /// What goes to the Swarm. It holds environment values: it cannot be printed.
@@ -43,6 +46,8 @@ pub struct Rendered {
     pub services: Vec<RenderedService>,
     /// Configs and secrets to make before the document is sent; the document names them as external.
     pub inline: Vec<Inline>,
+    /// Some service is on the network of the ingress, which must be there first.
+    pub on_ingress: bool,
     /// `(section, name)` of what must already exist on the Swarm.
     pub external: Vec<(&'static str, String)>,
     pub(crate) bodies: BTreeMap<String, Json>,
@@ -125,6 +130,8 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
     let mut services = Vec::new();
     let mut bodies = BTreeMap::new();
     let mut rendered = Map::new();
+    let (network, mut on_ingress) = (ingress_key(project), false);
+    let owner = route::Who { swarm_stack: &stack_name, namespace: &who.namespace, stack: &who.stack };
     for service in &project.services {
         let swarm_name = format!("{stack_name}_{}", service.name);
         if swarm_name.len() > MAX_SERVICE_NAME {
@@ -134,15 +141,21 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
                 service.name, who.stack
             ));
         }
-        let spec_sha256 = spec_hash(service, project, &configs, &secrets, who);
-        let body = labelled(service, &spec_sha256, who);
+        let joined = route::join(service, who.ingress, &network, &owner);
+        on_ingress |= joined.is_some();
+        let spec_sha256 = spec_hash(service, project, &configs, &secrets, who, joined.as_ref());
+        let body = labelled(service, &spec_sha256, who, joined);
         rendered.insert(service.name.clone(), body);
         bodies.insert(service.name.clone(), Json::Object(service.body.clone()));
         let (name, image, job) = (service.name.clone(), service.image.clone(), service.is_job());
         services.push(RenderedService { name, swarm_name, image, spec_sha256, job });
     }
+    let mut networks = shared(&project.networks, who);
+    if on_ingress {
+        networks.insert(network, json!({"external": true, "name": INGRESS_NETWORK}));
+    }
     let shared = [
-        ("networks", shared(&project.networks, who)),
+        ("networks", networks),
         ("volumes", shared(&project.volumes, who)),
         ("configs", configs),
         ("secrets", secrets),
@@ -155,12 +168,22 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         stack,
         services,
         inline,
+        on_ingress,
         external,
         bodies,
         version,
         labelled: rendered,
         shared,
     })
+}
+
+/// The document's key for the ingress network: never one of the author's.
+fn ingress_key(project: &Project) -> String {
+    let mut key = "otternauts-ingress".to_owned();
+    while project.networks.contains_key(&key) {
+        key.push('_');
+    }
+    key
 }
 
 /// Almost all we render is 3.8. `pids` came with 3.9, `start_interval` with 3.12 (Docker 25).
@@ -182,6 +205,7 @@ fn spec_hash(
     configs: &Map<String, Json>,
     secrets: &Map<String, Json>,
     who: &Identity,
+    joined: Option<&Joined>,
 ) -> String {
     let network = |name: &String| {
         let shared = project.networks.get(name);
@@ -205,6 +229,9 @@ fn spec_hash(
     if let Some(mark) = who.logins.get(&crate::registry(&service.image)) {
         whole["login"] = json!(mark);
     }
+    if let Some(joined) = joined {
+        whole["ingress"] = json!([INGRESS_NETWORK, joined.labels]);
+    }
     hex::encode(Sha256::digest(sorted(whole).to_string()))
 }
 
@@ -225,13 +252,19 @@ fn owner_labels(who: &Identity) -> [(&'static str, String); 2] {
 }
 
 /// The body with our labels on the service. Container labels would restart tasks; these do not.
-fn labelled(service: &Service, spec_sha256: &str, who: &Identity) -> Json {
+fn labelled(service: &Service, spec_sha256: &str, who: &Identity, joined: Option<Joined>) -> Json {
     let mut body = service.body.clone();
+    let mut routing = Map::new();
+    if let Some(joined) = joined {
+        body.insert("networks".into(), joined.networks);
+        routing = joined.labels;
+    }
     let deploy = body.entry("deploy").or_insert_with(|| json!({}));
     if let Some(deploy) = deploy.as_object_mut() {
         let labels = deploy.entry("labels").or_insert_with(|| json!({}));
         if let Some(labels) = labels.as_object_mut() {
             labels.extend(owner_labels(who).map(|(k, v)| (k.to_owned(), Json::String(v))));
+            labels.extend(routing);
             labels.insert(label::DEPLOYMENT.into(), json!(who.deployment));
             labels.insert(label::SPEC.into(), json!(spec_sha256));
         }

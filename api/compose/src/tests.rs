@@ -317,7 +317,8 @@ fn a_new_login_sends_again_the_services_of_its_registry_and_no_others() {
     let text = "services:\n  own: {image: r.example.com/a:1}\n  other: {image: b:1}\n";
     let hashes = |logins: &[(&str, &str)]| {
         let logins = logins.iter().map(|(r, m)| ((*r).to_owned(), (*m).to_owned())).collect();
-        let who = Identity { namespace: "n".into(), stack: "s".into(), deployment: "s-1".into(), logins };
+        let who =
+            Identity { namespace: "n".into(), stack: "s".into(), deployment: "s-1".into(), logins, ingress: None };
         let compiled =
             compile(text, &Values::default(), &Policy::default()).map_err(|e| format!("{e:?}")).expect("fine");
         let rendered = render(&compiled.project, &who).expect("fine");

@@ -52,14 +52,19 @@ pub struct Acme {
     /// A directory URL other than Let's Encrypt's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// The certificates, in PEM, that vouch for that server where no public authority does.
+    #[serde(rename = "caCertificates", default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
 }
 
+/// Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IngressProvider {
     #[default]
     Traefik,
     Caddy,
+    None,
 }
 
 /// `ingress` answers on every node but hides client addresses; `host` keeps them and answers where the proxy runs.
@@ -76,10 +81,17 @@ pub enum PublishMode {
 pub struct Ingress {
     #[serde(default)]
     pub provider: IngressProvider,
+    /// The image's tag; another one is rolled out at once. Left out: the version that this release is tested with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The image without its tag, where it does not come from Docker Hub; a tag in it wins over `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     #[serde(default)]
     pub publish_mode: PublishMode,
+    /// Addresses that domains may point to beside those of the servers: a load balancer's, a floating one, one behind NAT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// What happens when Docker is missing on a server.
@@ -159,5 +171,17 @@ pub struct IngressStatus {
     /// `pending`, `deployed` or `failed`.
     pub phase: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<IngressProvider>,
+    /// The tag that runs, or is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The Server it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Why the phase is `failed` (`IngressDeployFailed`), or what it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The PRD's sentence with the cause (OT-F8); absent when nothing is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
 }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Version","type":"integer","jsonPath":".status.currentVersion"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
-    printcolumn = r#"{"name":"Domains","type":"string","priority":1,"jsonPath":".status.domains"}"#,
+    printcolumn = r#"{"name":"Domains","type":"string","priority":1,"jsonPath":".status.domains[*].host"}"#,
     printcolumn = r#"{"name":"Message","type":"string","priority":1,"jsonPath":".status.lastError"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -126,12 +126,14 @@ pub struct StackStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub services: Vec<ServiceStatus>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub domains: Vec<String>,
+    /// Its domains, each with its certificate.
+    #[serde(default, deserialize_with = "domains", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<DomainStatus>")]
+    pub domains: Vec<DomainStatus>,
     /// What runs differs from what was deployed: who was here besides us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<String>,
-    /// One of the PRD's sentences, word for word (OT-F9 to OT-F12); absent when nothing is wrong.
+    /// One of the PRD's sentences, word for word (OT-F9 to OT-F15); absent when nothing is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +141,60 @@ pub struct StackStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How far the certificate of a domain is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateState {
+    /// It is being asked for.
+    #[default]
+    Pending,
+    Issued,
+    /// It is not asked for, or was refused: the message says why, and it is tried again.
+    Failed,
+    /// Another Stack has this domain, or nobody of ours serves it.
+    None,
+}
+
+/// A domain of a Stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DomainStatus {
+    pub host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default)]
+    pub certificate: CertificateState,
+    /// When the certificate that is served ends, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<String>,
+    /// `DNSMismatch`, `HTTPChallengeFailed`, `RateLimited` or `DomainConflict`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// One of the PRD's sentences (OT-F13 to OT-F15), or who has the domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Before then the certificate is not asked for again (OT-F15), RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<String>,
+}
+
+/// Until 0.1 domains were names alone: what was stored then can still be read.
+fn domains<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DomainStatus>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Name(String),
+        Whole(DomainStatus),
+    }
+    let all = Vec::<Either>::deserialize(deserializer)?.into_iter();
+    Ok(all
+        .map(|either| match either {
+            Either::Name(host) => DomainStatus { host, ..DomainStatus::default() },
+            Either::Whole(domain) => domain,
+        })
+        .collect())
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -333,6 +333,9 @@ func (o ClusterSpec) MarshalJSON() ([]byte, error) {
 
 // ClusterSpecAcme: Who certificates are asked for, and from whom.
 type ClusterSpecAcme struct {
+	// The certificates, in PEM, that vouch for that server where no public authority does.
+	CaCertificates string `json:"caCertificates,omitempty"`
+
 	Email string `json:"email"`
 
 	// A directory URL other than Let's Encrypt's.
@@ -383,13 +386,21 @@ func (o ClusterSpecDocker) MarshalJSON() ([]byte, error) {
 
 // ClusterSpecIngress: a part of an object.
 type ClusterSpecIngress struct {
-	// One of: traefik, caddy.
+	// Addresses that domains may point to beside those of the servers: a load balancer's, a floating one, one behind NAT.
+	Addresses []string `json:"addresses,omitempty"`
+
+	// The image without its tag, where it does not come from Docker Hub; a tag in it wins over `version`.
+	Image string `json:"image,omitempty"`
+
+	// Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+	// One of: traefik, caddy, none.
 	Provider string `json:"provider,omitempty"`
 
 	// `ingress` answers on every node but hides client addresses; `host` keeps them and answers where the proxy runs.
 	// One of: ingress, host.
 	PublishMode string `json:"publishMode,omitempty"`
 
+	// The image's tag; another one is rolled out at once. Left out: the version that this release is tested with.
 	Version string `json:"version,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
@@ -532,9 +543,23 @@ func (o ClusterStatusCondition) MarshalJSON() ([]byte, error) {
 
 // ClusterStatusIngress: a part of an object.
 type ClusterStatusIngress struct {
+	// The PRD's sentence with the cause (OT-F8); absent when nothing is wrong.
+	LastError string `json:"lastError,omitempty"`
+
 	// `pending`, `deployed` or `failed`.
 	Phase string `json:"phase"`
 
+	// Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+	// One of: traefik, caddy, none.
+	Provider string `json:"provider,omitempty"`
+
+	// Why the phase is `failed` (`IngressDeployFailed`), or what it waits for.
+	Reason string `json:"reason,omitempty"`
+
+	// The Server it runs on.
+	Server string `json:"server,omitempty"`
+
+	// The tag that runs, or is on its way.
 	Version string `json:"version,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
@@ -4419,12 +4444,13 @@ type StackStatus struct {
 
 	CurrentVersion *int64 `json:"currentVersion,omitempty"`
 
-	Domains []string `json:"domains,omitempty"`
+	// Its domains, each with its certificate.
+	Domains []StackStatusDomain `json:"domains,omitempty"`
 
 	// What runs differs from what was deployed: who was here besides us.
 	Drift string `json:"drift,omitempty"`
 
-	// One of the PRD's sentences, word for word (OT-F9 to OT-F12); absent when nothing is wrong.
+	// One of the PRD's sentences, word for word (OT-F9 to OT-F15); absent when nothing is wrong.
 	LastError string `json:"lastError,omitempty"`
 
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
@@ -4482,6 +4508,44 @@ func (o *StackStatusCondition) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes Extra back.
 func (o StackStatusCondition) MarshalJSON() ([]byte, error) {
 	type plain StackStatusCondition
+	return writeKeeping(plain(o), o.Extra)
+}
+
+// StackStatusDomain: A domain of a Stack.
+type StackStatusDomain struct {
+	// How far the certificate of a domain is.
+	// One of: issued, pending, failed, none.
+	Certificate string `json:"certificate,omitempty"`
+
+	Host string `json:"host"`
+
+	// One of the PRD's sentences (OT-F13 to OT-F15), or who has the domain.
+	Message string `json:"message,omitempty"`
+
+	// When the certificate that is served ends, RFC 3339.
+	NotAfter string `json:"notAfter,omitempty"`
+
+	Path string `json:"path,omitempty"`
+
+	// `DNSMismatch`, `HTTPChallengeFailed`, `RateLimited` or `DomainConflict`.
+	Reason string `json:"reason,omitempty"`
+
+	// Before then the certificate is not asked for again (OT-F15), RFC 3339.
+	RetryAt string `json:"retryAt,omitempty"`
+
+	// Extra holds fields that this version does not know; they are written back.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps unknown fields in Extra.
+func (o *StackStatusDomain) UnmarshalJSON(data []byte) error {
+	type plain StackStatusDomain
+	return readKeeping(data, (*plain)(o), &o.Extra)
+}
+
+// MarshalJSON writes Extra back.
+func (o StackStatusDomain) MarshalJSON() ([]byte, error) {
+	type plain StackStatusDomain
 	return writeKeeping(plain(o), o.Extra)
 }
 

@@ -18,6 +18,10 @@ pub fn plan(rendered: &Rendered, observed: &Observed) -> Plan {
     });
     let changed: Vec<String> = changed.map(|s| s.name.clone()).collect();
     if !changed.is_empty() {
+        let network = ("networks", otternauts_compose::INGRESS_NETWORK.to_owned());
+        if rendered.on_ingress && !observed.existing.contains_key(&network) {
+            actions.push(Action::CreateIngressNetwork);
+        }
         actions.push(Action::DeployServices(changed));
     }
     for service in &observed.services {

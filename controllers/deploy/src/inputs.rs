@@ -33,7 +33,6 @@ pub struct Inputs {
 /// A checked revision.
 pub struct Checked {
     pub rendered: Rendered,
-    pub domains: Vec<String>,
     pub warnings: Vec<Finding>,
     /// What the namespace may do.
     pub level: Level,
@@ -64,7 +63,9 @@ pub async fn gather(client: &Client, stack: &Stack) -> Result<std::result::Resul
         Ok(logins) => marks(&logins),
         Err(problem) => return Ok(Err(problem)),
     };
-    let who = Identity { namespace, stack: stack.name_any(), deployment: String::new(), logins: logins.clone() };
+    let ingress = crate::ingress::place(client, stack).await?;
+    let (name, deployment) = (stack.name_any(), String::new());
+    let who = Identity { namespace, stack: name, deployment, logins: logins.clone(), ingress };
     let checked = check(&compose, &values, &policy, &who);
     Ok(checked.map(|c| {
         let (spec_sha256, warnings) = (c.rendered.spec_sha256(), c.warnings);
@@ -79,11 +80,7 @@ pub fn check(compose: &str, values: &Values, policy: &Policy, who: &Identity) ->
         configuration(list.join("; "))
     })?;
     let rendered = render(&project, who).map_err(configuration)?;
-    let domains = project.services.iter().flat_map(|s| s.ingress.domains.iter().map(|d| d.host.clone()));
-    let mut domains: Vec<String> = domains.collect();
-    domains.sort();
-    domains.dedup();
-    Ok(Checked { rendered, domains, warnings, level: policy.level })
+    Ok(Checked { rendered, warnings, level: policy.level })
 }
 
 async fn compose_text(client: &Client, namespace: &str, stack: &Stack) -> Result<std::result::Result<String, Problem>> {

@@ -6,6 +6,7 @@ pub mod converge;
 pub mod decide;
 mod error;
 mod history;
+mod ingress;
 mod inputs;
 pub mod logs;
 pub mod observed;

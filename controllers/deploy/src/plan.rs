@@ -14,6 +14,8 @@ impl Plan {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Make the network that services with domains share with the ingress.
+    CreateIngressNetwork,
     /// Make a config or secret whose content we carry.
     CreateFile { secret: bool, name: String },
     /// One `docker stack deploy` with exactly these services.
@@ -28,6 +30,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = |secret: bool| if secret { "secret" } else { "config" };
         match self {
+            Self::CreateIngressNetwork => write!(f, "create network {}", otternauts_compose::INGRESS_NETWORK),
             Self::CreateFile { secret, name } => write!(f, "create {} {name}", kind(*secret)),
             Self::DeployServices(names) => write!(f, "deploy {}", names.join(", ")),
             Self::RemoveService { name, .. } => write!(f, "remove service {name}"),

@@ -176,7 +176,6 @@ fn plain(phase: StackPhase, ready: Facet) -> Facts {
         revision: None,
         swarm_stack: None,
         services: None,
-        domains: None,
         drift: None,
         last_error: None,
         progressing: Facet::new(false, &ready.reason, ready.message.clone()),
@@ -236,7 +235,6 @@ fn facts(stack: &Stack, current: &Deployment, standing: Standing, refused: Optio
         revision: Some((current.name_any(), version)),
         swarm_stack: Some(otternauts_compose::swarm_stack_name(&stack.namespace().unwrap_or_default(), &name)),
         services: standing.services,
-        domains: standing.domains,
         drift: standing.drift,
         last_error: problem.as_ref().map(|p| p.sentence.clone()),
         ready: Facet::new(ready, why, message.clone()),
@@ -252,7 +250,9 @@ fn facts(stack: &Stack, current: &Deployment, standing: Standing, refused: Optio
 async fn tell(ctx: &Context, stack: &Stack, old: &StackStatus, new: &StackStatus) {
     let ready = |s: &StackStatus| s.conditions.iter().find(|c| c.r#type == "Ready").cloned();
     let (before, after) = (ready(old), ready(new));
+    // What is wrong with a domain is told by who found it.
     if old.last_error != new.last_error
+        && new.last_error != status::of_domains(new)
         && let (Some(error), Some(condition)) = (&new.last_error, &after)
     {
         let note = if condition.message.is_empty() { error } else { &condition.message };

@@ -35,7 +35,6 @@ pub struct Standing {
     pub phase: DeploymentPhase,
     pub problem: Option<Problem>,
     pub services: Option<Vec<ServiceStatus>>,
-    pub domains: Option<Vec<String>>,
     pub available: bool,
     pub drift: Option<String>,
     pub recheck: Option<Duration>,
@@ -43,7 +42,7 @@ pub struct Standing {
 
 impl Standing {
     fn new(phase: DeploymentPhase) -> Self {
-        Self { phase, problem: None, services: None, domains: None, available: false, drift: None, recheck: None }
+        Self { phase, problem: None, services: None, available: false, drift: None, recheck: None }
     }
 }
 
@@ -125,17 +124,15 @@ impl Rollout<'_> {
         let name = stack_name(&checked.rendered.stack_name)?;
         let cluster = inputs::cluster_of(self.stack);
         let swarm = Swarm::of(&self.ctx.client, &self.ctx.fleet, cluster).await?;
-        let mut standing = match phase(self.deployment) {
+        match phase(self.deployment) {
             DeploymentPhase::Pending | DeploymentPhase::Running if !self.sent() => {
-                self.deploy(&swarm, &name, &checked).await?
+                self.deploy(&swarm, &name, &checked).await
             }
             DeploymentPhase::Pending | DeploymentPhase::Running | DeploymentPhase::Failed => {
-                self.converge(&swarm, &name, &checked).await?
+                self.converge(&swarm, &name, &checked).await
             }
-            ended => self.watch(&swarm, &name, &checked, ended).await?,
-        };
-        standing.domains = Some(checked.domains);
-        Ok(standing)
+            ended => self.watch(&swarm, &name, &checked, ended).await,
+        }
     }
 
     /// Whether the command of this rollout has ended: from then on only convergence is looked at.
@@ -151,7 +148,8 @@ impl Rollout<'_> {
         };
         let values = history::values_of(&self.ctx.client, &namespace, self.snapshot).await?;
         let (stack, deployment) = (self.stack.name_any(), self.deployment.name_any());
-        let who = Identity { namespace, stack, deployment, logins: self.snapshot.registry_logins.clone() };
+        let ingress = crate::ingress::place(&self.ctx.client, self.stack).await?;
+        let who = Identity { namespace, stack, deployment, logins: self.snapshot.registry_logins.clone(), ingress };
         let checked = inputs::check(&self.snapshot.compose, &values, &policy, &who);
         if checked.is_ok() && step_state(&self.status, "render") != StepState::Done {
             self.step("render", StepState::Started, None);

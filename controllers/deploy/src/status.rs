@@ -34,7 +34,6 @@ pub struct Facts {
     pub swarm_stack: Option<String>,
     /// `None`: not looked at this time; the list of before stays.
     pub services: Option<Vec<ServiceStatus>>,
-    pub domains: Option<Vec<String>>,
     pub drift: Option<String>,
     pub last_error: Option<String>,
     pub ready: Facet,
@@ -51,8 +50,8 @@ pub fn stack(old: &StackStatus, facts: Facts, generation: Option<i64>, now: &str
     }
     new.swarm_stack = facts.swarm_stack.or(new.swarm_stack);
     new.services = facts.services.unwrap_or(new.services);
-    new.domains = facts.domains.unwrap_or(new.domains);
-    (new.drift, new.last_error, new.observed_generation) = (facts.drift, facts.last_error, generation);
+    let last_error = facts.last_error.or_else(|| of_domains(old));
+    (new.drift, new.last_error, new.observed_generation) = (facts.drift, last_error, generation);
     for (kind, facet) in [("Ready", facts.ready), ("Progressing", facts.progressing), ("Available", facts.available)] {
         let condition = Condition {
             r#type: kind.to_owned(),
@@ -65,6 +64,11 @@ pub fn stack(old: &StackStatus, facts: Facts, generation: Option<i64>, now: &str
         set_condition(&mut new.conditions, condition, now);
     }
     new
+}
+
+/// What is wrong with a domain (OT-F13 to OT-F15): found by the ingress controller, which writes `domains` and no `lastError`.
+pub fn of_domains(status: &StackStatus) -> Option<String> {
+    status.domains.iter().find_map(|domain| domain.message.clone())
 }
 
 /// Services as they stand. A failure's log is asked for once per failed task, so it comes from outside.

@@ -9,7 +9,7 @@ use crate::plan::{Action, Plan};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use kube::{Api, Client, ResourceExt as _};
-use otternauts_compose::{InlineKind, Rendered, label};
+use otternauts_compose::{INGRESS_NETWORK, InlineKind, Rendered, label};
 use otternauts_fleet::docker::{LogChunk, LogOptions, Service, ServiceMode, Task};
 use otternauts_fleet::{Docker, Endpoint, Fleet, Host, ResolveImage, StackDeployOptions, StackName};
 use otternauts_meta::Secret;
@@ -109,6 +109,7 @@ impl Swarm {
         for action in &plan.0 {
             tracing::info!(stack = rendered.stack_name, action = %action, "acting");
             match action {
+                Action::CreateIngressNetwork => self.create_ingress_network().await?,
                 Action::CreateFile { secret, name } => self.create_file(*secret, name, rendered).await?,
                 Action::DeployServices(names) => self.deploy(names, rendered, registry_config).await?,
                 Action::RemoveService { id, .. } => {
@@ -127,6 +128,13 @@ impl Swarm {
             }
         }
         Ok(())
+    }
+
+    async fn create_ingress_network(&self) -> Result<()> {
+        match self.docker.network_create(INGRESS_NETWORK, &crate::ingress::labels()).await {
+            Ok(_) | Err(otternauts_fleet::Error::Docker { status: 409, .. }) => Ok(()),
+            Err(e) => Err(Error::swarm("create the network of the ingress")(e)),
+        }
     }
 
     async fn create_file(&self, secret: bool, name: &str, rendered: &Rendered) -> Result<()> {

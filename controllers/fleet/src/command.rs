@@ -68,6 +68,8 @@ pub enum Script {
     StartDocker,
     /// Puts the SSH user into group `docker`, as root.
     JoinDockerGroup,
+    /// Makes the directory of the ingress's admin socket, as root, and gives both to the SSH user alone.
+    PrepareIngress,
     /// Connects to addresses over TCP; the data are lines `ADDRESS PORT`.
     ProbeTcp,
     /// Answers datagrams for some seconds; the data are port numbers, one a line.
@@ -79,9 +81,11 @@ pub enum Script {
 impl Script {
     pub const fn words(self) -> &'static [&'static str] {
         match self {
-            Self::InstallDockerDebian | Self::InstallDockerRepository | Self::StartDocker | Self::JoinDockerGroup => {
-                &["sudo", "-n", "sh", "-s"]
-            }
+            Self::InstallDockerDebian
+            | Self::InstallDockerRepository
+            | Self::StartDocker
+            | Self::JoinDockerGroup
+            | Self::PrepareIngress => &["sudo", "-n", "sh", "-s"],
             Self::ProbeTcp => &["bash", "-s"],
             Self::UdpEcho | Self::ProbeUdp => &["perl", "-"],
         }
@@ -93,6 +97,7 @@ impl Script {
             Self::InstallDockerRepository => "install-docker-repository",
             Self::StartDocker => "start-docker",
             Self::JoinDockerGroup => "join-docker-group",
+            Self::PrepareIngress => "prepare-ingress",
             Self::ProbeTcp => "probe-tcp",
             Self::UdpEcho => "udp-echo",
             Self::ProbeUdp => "probe-udp",
@@ -105,6 +110,7 @@ impl Script {
             Self::InstallDockerRepository => include_str!("scripts/install-docker-repository.sh"),
             Self::StartDocker => include_str!("scripts/start-docker.sh"),
             Self::JoinDockerGroup => include_str!("scripts/join-docker-group.sh"),
+            Self::PrepareIngress => include_str!("scripts/prepare-ingress.sh"),
             Self::ProbeTcp => include_str!("scripts/probe-tcp.sh"),
             Self::UdpEcho => include_str!("scripts/udp-echo.pl"),
             Self::ProbeUdp => include_str!("scripts/probe-udp.pl"),
@@ -118,7 +124,7 @@ impl Script {
                 Duration::from_secs(20 * 60)
             }
             Self::JoinDockerGroup => Duration::from_secs(60),
-            Self::ProbeTcp | Self::UdpEcho | Self::ProbeUdp => Duration::from_secs(30),
+            Self::PrepareIngress | Self::ProbeTcp | Self::UdpEcho | Self::ProbeUdp => Duration::from_secs(30),
         }
     }
 

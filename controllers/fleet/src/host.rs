@@ -162,6 +162,13 @@ impl Host {
         }
     }
 
+    pub(crate) async fn ingress_stream(&self) -> Result<Box<dyn Duplex>> {
+        match self.link().await?.0 {
+            Some(link) => Ok(Box::new(link.socket(crate::ingress::ADMIN_SOCKET).await?) as Box<dyn Duplex>),
+            None => local::socket(crate::ingress::ADMIN_SOCKET).await,
+        }
+    }
+
     /// Brings a stack to what the compose file says. Returns when the engine has taken the services over, not when they run.
     pub async fn stack_deploy(&self, name: &StackName, compose: &[u8], options: &StackDeployOptions) -> Result<Output> {
         let docker = self.docker().await?;

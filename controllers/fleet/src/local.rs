@@ -78,6 +78,12 @@ pub(crate) async fn engine_stream() -> Result<Box<dyn Duplex>> {
     Ok(Box::new(stream))
 }
 
+/// A socket other than the engine's.
+pub(crate) async fn socket(path: &'static str) -> Result<Box<dyn Duplex>> {
+    let failed = |e: std::io::Error| Error::ChannelFailed { what: path, why: e.to_string() };
+    Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

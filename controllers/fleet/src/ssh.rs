@@ -153,6 +153,16 @@ impl Link {
             .map_err(|e| failed(what, &e))
     }
 
+    /// A byte stream to a unix socket of the server that the user may use.
+    pub(crate) async fn socket(&self, path: &'static str) -> Result<EngineStream> {
+        let what = "a channel to a socket";
+        let place = self.sockets.take(what, Use::Call, self.timeouts.channel).await?;
+        let opened = timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(path)).await;
+        let channel =
+            opened.map_err(|_| Error::Timeout { what, after: self.timeouts.channel })?.map_err(|e| failed(what, &e))?;
+        Ok(EngineStream { bytes: channel.into_stream(), _place: place })
+    }
+
     /// A byte stream to the Docker engine: its socket if the user may use it, else `docker system dial-stdio` under sudo.
     pub(crate) async fn engine(&self, of: Use) -> Result<EngineStream> {
         let what = "a channel to the Docker engine";

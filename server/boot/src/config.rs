@@ -123,11 +123,12 @@ pub enum Controller {
     Onboarding,
     Deploy,
     Health,
+    Ingress,
     Notify,
 }
 
 impl Controller {
-    pub const ALL: [Self; 4] = [Self::Onboarding, Self::Deploy, Self::Health, Self::Notify];
+    pub const ALL: [Self; 5] = [Self::Onboarding, Self::Deploy, Self::Health, Self::Ingress, Self::Notify];
 
     /// The name of its ServiceAccount in `otternauts-system`, and in `--controllers`.
     pub fn name(self) -> &'static str {
@@ -135,6 +136,7 @@ impl Controller {
             Self::Onboarding => "onboarding",
             Self::Deploy => "deploy",
             Self::Health => "health",
+            Self::Ingress => "ingress",
             Self::Notify => "notify",
         }
     }
@@ -206,7 +208,7 @@ mod tests {
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
         check(
             unknown,
-            "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, health, notify",
+            "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, health, ingress, notify",
         );
         let missing = ServeArgs { config: Some(PathBuf::from("/does/not/exist")), ..ServeArgs::default() };
         check(missing, "cannot read /does/not/exist");

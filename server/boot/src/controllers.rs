@@ -118,6 +118,7 @@ async fn run(
         Controller::Onboarding => otternauts_onboarding::run(client, fleet, shutdown).await?,
         Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
         Controller::Health => otternauts_health::run(client, fleet, shutdown).await?,
+        Controller::Ingress => otternauts_ingress::run(client, fleet, shutdown).await?,
         Controller::Notify => otternauts_notify::run(client, Arc::clone(fleet.metrics()), shutdown).await?,
     }
     Ok(())

@@ -29,6 +29,7 @@ where
         Controller::Onboarding => HeaderValue::from_static("otternauts-onboarding"),
         Controller::Deploy => HeaderValue::from_static("otternauts-deploy"),
         Controller::Health => HeaderValue::from_static("otternauts-health"),
+        Controller::Ingress => HeaderValue::from_static("otternauts-ingress"),
         Controller::Notify => HeaderValue::from_static("otternauts-notify"),
     };
     let service = api.map_request(move |mut request: Request<kube::client::Body>| {

@@ -161,6 +161,9 @@ class ClusterSpec(TypedDict, total=False):
 class ClusterSpecAcme(TypedDict, total=False):
     """Who certificates are asked for, and from whom."""
 
+    # The certificates, in PEM, that vouch for that server where no public authority does.
+    caCertificates: str
+
     email: Required[str]
 
     # A directory URL other than Let's Encrypt's.
@@ -182,11 +185,19 @@ class ClusterSpecDocker(TypedDict, total=False):
 class ClusterSpecIngress(TypedDict, total=False):
     """ClusterSpecIngress."""
 
-    provider: Literal["traefik", "caddy"]
+    # Addresses that domains may point to beside those of the servers: a load balancer's, a floating one, one behind NAT.
+    addresses: list[str]
+
+    # The image without its tag, where it does not come from Docker Hub; a tag in it wins over `version`.
+    image: str
+
+    # Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+    provider: Literal["traefik", "caddy", "none"]
 
     # `ingress` answers on every node but hides client addresses; `host` keeps them and answers where the proxy runs.
     publishMode: Literal["ingress", "host"]
 
+    # The image's tag; another one is rolled out at once. Left out: the version that this release is tested with.
     version: str
 
 
@@ -258,9 +269,22 @@ class ClusterStatusCondition(TypedDict, total=False):
 class ClusterStatusIngress(TypedDict, total=False):
     """ClusterStatusIngress."""
 
+    # The PRD's sentence with the cause (OT-F8); absent when nothing is wrong.
+    lastError: str
+
     # `pending`, `deployed` or `failed`.
     phase: Required[str]
 
+    # Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+    provider: Literal["traefik", "caddy", "none"]
+
+    # Why the phase is `failed` (`IngressDeployFailed`), or what it waits for.
+    reason: str
+
+    # The Server it runs on.
+    server: str
+
+    # The tag that runs, or is on its way.
     version: str
 
 
@@ -2236,12 +2260,13 @@ class StackStatus(TypedDict, total=False):
 
     currentVersion: int
 
-    domains: list[str]
+    # Its domains, each with its certificate.
+    domains: list[StackStatusDomain]
 
     # What runs differs from what was deployed: who was here besides us.
     drift: str
 
-    # One of the PRD's sentences, word for word (OT-F9 to OT-F12); absent when nothing is wrong.
+    # One of the PRD's sentences, word for word (OT-F9 to OT-F15); absent when nothing is wrong.
     lastError: str
 
     observedGeneration: int
@@ -2269,6 +2294,29 @@ class StackStatusCondition(TypedDict, total=False):
     status: Required[Literal["True", "False", "Unknown"]]
 
     type: Required[str]
+
+
+class StackStatusDomain(TypedDict, total=False):
+    """A domain of a Stack."""
+
+    # How far the certificate of a domain is.
+    certificate: Literal["issued", "pending", "failed", "none"]
+
+    host: Required[str]
+
+    # One of the PRD's sentences (OT-F13 to OT-F15), or who has the domain.
+    message: str
+
+    # When the certificate that is served ends, RFC 3339.
+    notAfter: str
+
+    path: str
+
+    # `DNSMismatch`, `HTTPChallengeFailed`, `RateLimited` or `DomainConflict`.
+    reason: str
+
+    # Before then the certificate is not asked for again (OT-F15), RFC 3339.
+    retryAt: str
 
 
 class StackStatusService(TypedDict, total=False):

@@ -116,6 +116,8 @@ export interface ClusterSpec {
 
 /** Who certificates are asked for, and from whom. */
 export interface ClusterSpecAcme {
+  /** The certificates, in PEM, that vouch for that server where no public authority does. */
+  caCertificates?: string;
   email: string;
   /** A directory URL other than Let's Encrypt's. */
   server?: string;
@@ -130,9 +132,15 @@ export interface ClusterSpecDocker {
 }
 
 export interface ClusterSpecIngress {
-  provider?: "traefik" | "caddy";
+  /** Addresses that domains may point to beside those of the servers: a load balancer's, a floating one, one behind NAT. */
+  addresses?: string[];
+  /** The image without its tag, where it does not come from Docker Hub; a tag in it wins over `version`. */
+  image?: string;
+  /** Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them. */
+  provider?: "traefik" | "caddy" | "none";
   /** `ingress` answers on every node but hides client addresses; `host` keeps them and answers where the proxy runs. */
   publishMode?: "ingress" | "host";
+  /** The image's tag; another one is rolled out at once. Left out: the version that this release is tested with. */
   version?: string;
 }
 
@@ -179,8 +187,17 @@ export interface ClusterStatusCondition {
 }
 
 export interface ClusterStatusIngress {
+  /** The PRD's sentence with the cause (OT-F8); absent when nothing is wrong. */
+  lastError?: string;
   /** `pending`, `deployed` or `failed`. */
   phase: string;
+  /** Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them. */
+  provider?: "traefik" | "caddy" | "none";
+  /** Why the phase is `failed` (`IngressDeployFailed`), or what it waits for. */
+  reason?: string;
+  /** The Server it runs on. */
+  server?: string;
+  /** The tag that runs, or is on its way. */
   version?: string;
 }
 
@@ -1605,10 +1622,11 @@ export interface StackStatus {
   /** The Deployment that is, or is becoming, what runs. */
   currentRevision?: string;
   currentVersion?: number;
-  domains?: string[];
+  /** Its domains, each with its certificate. */
+  domains?: StackStatusDomain[];
   /** What runs differs from what was deployed: who was here besides us. */
   drift?: string;
-  /** One of the PRD's sentences, word for word (OT-F9 to OT-F12); absent when nothing is wrong. */
+  /** One of the PRD's sentences, word for word (OT-F9 to OT-F15); absent when nothing is wrong. */
   lastError?: string;
   observedGeneration?: number;
   phase?: "pending" | "deploying" | "running" | "failed" | "stopped";
@@ -1626,6 +1644,22 @@ export interface StackStatusCondition {
   reason?: string;
   status: "True" | "False" | "Unknown";
   type: string;
+}
+
+/** A domain of a Stack. */
+export interface StackStatusDomain {
+  /** How far the certificate of a domain is. */
+  certificate?: "issued" | "pending" | "failed" | "none";
+  host: string;
+  /** One of the PRD's sentences (OT-F13 to OT-F15), or who has the domain. */
+  message?: string;
+  /** When the certificate that is served ends, RFC 3339. */
+  notAfter?: string;
+  path?: string;
+  /** `DNSMismatch`, `HTTPChallengeFailed`, `RateLimited` or `DomainConflict`. */
+  reason?: string;
+  /** Before then the certificate is not asked for again (OT-F15), RFC 3339. */
+  retryAt?: string;
 }
 
 export interface StackStatusService {

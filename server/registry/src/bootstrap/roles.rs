@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<Value> {
     found.extend(controller("onboarding", &onboarding_rules()));
     found.extend(controller("deploy", &deploy_rules()));
     found.extend(controller("health", &health_rules()));
+    found.extend(controller("ingress", &ingress_rules()));
     found.extend(controller("notify", &notify_rules()));
     found
 }
@@ -229,6 +230,15 @@ fn health_rules() -> Vec<Value> {
     let mut rules = common_rules();
     rules.push(rule(&[otternauts_types::GROUP], &["stacks"], &READ));
     rules.push(rule(&[otternauts_types::GROUP], &["stacks/status"], &["get", "patch"]));
+    rules
+}
+
+fn ingress_rules() -> Vec<Value> {
+    let mut rules = common_rules();
+    rules.push(rule(&[otternauts_types::GROUP], &["clusters", "servers", "stacks"], &READ));
+    rules.push(rule(&[otternauts_types::GROUP], &["clusters/status", "stacks/status"], &["get", "patch"]));
+    // The servers' private keys, by name, one at a time: never a list of everybody's Secrets.
+    rules.push(rule(&[""], &["secrets"], &["get"]));
     rules
 }
 

@@ -465,6 +465,17 @@ public final class Models {
       super(json);
     }
 
+    /** The certificates, in PEM, that vouch for that server where no public authority does. */
+    public String caCertificates() {
+      return getText("caCertificates");
+    }
+
+    /** Sets caCertificates. */
+    public ClusterSpecAcme caCertificates(String value) {
+      setField("caCertificates", value);
+      return this;
+    }
+
     /** email */
     public String email() {
       return getText("email");
@@ -543,7 +554,30 @@ public final class Models {
       super(json);
     }
 
-    /** One of: traefik, caddy. */
+    /** Addresses that domains may point to beside those of the servers: a load balancer's, a floating one, one behind NAT. */
+    public List<String> addresses() {
+      return getTexts("addresses");
+    }
+
+    /** Sets addresses. */
+    public ClusterSpecIngress addresses(List<String> value) {
+      setField("addresses", value);
+      return this;
+    }
+
+    /** The image without its tag, where it does not come from Docker Hub; a tag in it wins over `version`. */
+    public String image() {
+      return getText("image");
+    }
+
+    /** Sets image. */
+    public ClusterSpecIngress image(String value) {
+      setField("image", value);
+      return this;
+    }
+
+    /** Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+     * One of: traefik, caddy, none. */
     public String provider() {
       return getText("provider");
     }
@@ -566,7 +600,7 @@ public final class Models {
       return this;
     }
 
-    /** version */
+    /** The image's tag; another one is rolled out at once. Left out: the version that this release is tested with. */
     public String version() {
       return getText("version");
     }
@@ -863,6 +897,17 @@ public final class Models {
       super(json);
     }
 
+    /** The PRD's sentence with the cause (OT-F8); absent when nothing is wrong. */
+    public String lastError() {
+      return getText("lastError");
+    }
+
+    /** Sets lastError. */
+    public ClusterStatusIngress lastError(String value) {
+      setField("lastError", value);
+      return this;
+    }
+
     /** `pending`, `deployed` or `failed`. */
     public String phase() {
       return getText("phase");
@@ -874,7 +919,41 @@ public final class Models {
       return this;
     }
 
-    /** version */
+    /** Who answers on ports 80 and 443. `none`: nobody of ours; domains are kept as they are written and nothing is deployed for them.
+     * One of: traefik, caddy, none. */
+    public String provider() {
+      return getText("provider");
+    }
+
+    /** Sets provider. */
+    public ClusterStatusIngress provider(String value) {
+      setField("provider", value);
+      return this;
+    }
+
+    /** Why the phase is `failed` (`IngressDeployFailed`), or what it waits for. */
+    public String reason() {
+      return getText("reason");
+    }
+
+    /** Sets reason. */
+    public ClusterStatusIngress reason(String value) {
+      setField("reason", value);
+      return this;
+    }
+
+    /** The Server it runs on. */
+    public String server() {
+      return getText("server");
+    }
+
+    /** Sets server. */
+    public ClusterStatusIngress server(String value) {
+      setField("server", value);
+      return this;
+    }
+
+    /** The tag that runs, or is on its way. */
     public String version() {
       return getText("version");
     }
@@ -7798,13 +7877,13 @@ public final class Models {
       return this;
     }
 
-    /** domains */
-    public List<String> domains() {
-      return getTexts("domains");
+    /** Its domains, each with its certificate. */
+    public List<StackStatusDomain> domains() {
+      return getNodes("domains", StackStatusDomain::new);
     }
 
     /** Sets domains. */
-    public StackStatus domains(List<String> value) {
+    public StackStatus domains(List<StackStatusDomain> value) {
       setField("domains", value);
       return this;
     }
@@ -7820,7 +7899,7 @@ public final class Models {
       return this;
     }
 
-    /** One of the PRD's sentences, word for word (OT-F9 to OT-F12); absent when nothing is wrong. */
+    /** One of the PRD's sentences, word for word (OT-F9 to OT-F15); absent when nothing is wrong. */
     public String lastError() {
       return getText("lastError");
     }
@@ -7949,6 +8028,95 @@ public final class Models {
     /** Sets type. */
     public StackStatusCondition type(String value) {
       setField("type", value);
+      return this;
+    }
+  }
+
+  /** A domain of a Stack. */
+  public static final class StackStatusDomain extends Node {
+    /** An empty one. */
+    public StackStatusDomain() {}
+
+    /** A view of this JSON object. */
+    public StackStatusDomain(Map<String, Object> json) {
+      super(json);
+    }
+
+    /** How far the certificate of a domain is.
+     * One of: issued, pending, failed, none. */
+    public String certificate() {
+      return getText("certificate");
+    }
+
+    /** Sets certificate. */
+    public StackStatusDomain certificate(String value) {
+      setField("certificate", value);
+      return this;
+    }
+
+    /** host */
+    public String host() {
+      return getText("host");
+    }
+
+    /** Sets host. */
+    public StackStatusDomain host(String value) {
+      setField("host", value);
+      return this;
+    }
+
+    /** One of the PRD's sentences (OT-F13 to OT-F15), or who has the domain. */
+    public String message() {
+      return getText("message");
+    }
+
+    /** Sets message. */
+    public StackStatusDomain message(String value) {
+      setField("message", value);
+      return this;
+    }
+
+    /** When the certificate that is served ends, RFC 3339. */
+    public String notAfter() {
+      return getText("notAfter");
+    }
+
+    /** Sets notAfter. */
+    public StackStatusDomain notAfter(String value) {
+      setField("notAfter", value);
+      return this;
+    }
+
+    /** path */
+    public String path() {
+      return getText("path");
+    }
+
+    /** Sets path. */
+    public StackStatusDomain path(String value) {
+      setField("path", value);
+      return this;
+    }
+
+    /** `DNSMismatch`, `HTTPChallengeFailed`, `RateLimited` or `DomainConflict`. */
+    public String reason() {
+      return getText("reason");
+    }
+
+    /** Sets reason. */
+    public StackStatusDomain reason(String value) {
+      setField("reason", value);
+      return this;
+    }
+
+    /** Before then the certificate is not asked for again (OT-F15), RFC 3339. */
+    public String retryAt() {
+      return getText("retryAt");
+    }
+
+    /** Sets retryAt. */
+    public StackStatusDomain retryAt(String value) {
+      setField("retryAt", value);
       return this;
     }
   }

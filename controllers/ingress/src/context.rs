@@ -1,0 +1,102 @@
+//! What every reconcile shares: the API, the fleet, and a little memory that may be lost at any time.
+
+use crate::routes::StackKey;
+use crate::verdict::Verdict;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::Store;
+use kube::{Client, Resource, ResourceExt as _};
+use otternauts_fleet::Fleet;
+use otternauts_types::{Cluster, Server, Stack};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An Event's note must be shorter than 1 KiB.
+const NOTE: usize = 1000;
+/// Most domains remembered; those of one cluster are at most a few thousand.
+const DOMAINS: usize = 20_000;
+
+pub struct Context {
+    pub client: Client,
+    pub fleet: Fleet,
+    pub recorder: Recorder,
+    pub stacks: Store<Stack>,
+    pub servers: Store<Server>,
+    /// Cluster and host -> what was found.
+    verdicts: Mutex<HashMap<(String, String), Verdict>>,
+    /// Cluster -> the document that its managers were prepared for.
+    prepared: Mutex<HashMap<String, String>>,
+}
+
+impl Context {
+    pub fn new(client: Client, fleet: Fleet, recorder: Recorder, stacks: Store<Stack>, servers: Store<Server>) -> Self {
+        Self { client, fleet, recorder, stacks, servers, verdicts: Mutex::default(), prepared: Mutex::default() }
+    }
+
+    pub fn verdict(&self, cluster: &str, host: &str) -> Option<Verdict> {
+        self.verdicts.lock().get(&(cluster.to_owned(), host.to_owned())).cloned()
+    }
+
+    pub fn remember(&self, cluster: &str, host: &str, verdict: Verdict) {
+        let mut known = self.verdicts.lock();
+        if known.len() >= DOMAINS {
+            known.clear();
+        }
+        known.insert((cluster.to_owned(), host.to_owned()), verdict);
+    }
+
+    /// Whether the managers have been prepared for this document since we started.
+    pub fn is_prepared(&self, cluster: &str, document: &str) -> bool {
+        self.prepared.lock().get(cluster).is_some_and(|known| known == document)
+    }
+
+    pub fn set_prepared(&self, cluster: &str, document: &str) {
+        self.prepared.lock().insert(cluster.to_owned(), document.to_owned());
+    }
+
+    /// The Stacks of a cluster.
+    pub fn stacks_of(&self, cluster: &str) -> Vec<Arc<Stack>> {
+        self.stacks.state().into_iter().filter(|s| cluster_of(s) == cluster).collect()
+    }
+
+    /// The Servers of a cluster, by name.
+    pub fn servers_of(&self, cluster: &str) -> Vec<Arc<Server>> {
+        let mut all: Vec<_> = self.servers.state().into_iter().filter(|s| cluster_of_server(s) == cluster).collect();
+        all.sort_by_key(|s| s.name_any());
+        all
+    }
+
+    /// An Event for people; its loss is not worth a retry.
+    pub async fn say<K: Resource<DynamicType = ()>>(&self, about: &K, warning: bool, reason: &str, note: &str) {
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(otternauts_fleet::tail(note, NOTE).to_owned()),
+            action: "Route".to_owned(),
+            secondary: None,
+        };
+        if let Err(e) = self.recorder.publish(&event, &about.object_ref(&())).await {
+            tracing::debug!(error = %e, "an Event was not written");
+        }
+    }
+}
+
+/// The Cluster a Stack runs on.
+pub fn cluster_of(stack: &Stack) -> &str {
+    stack.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str())
+}
+
+/// The Cluster a Server belongs to.
+pub fn cluster_of_server(server: &Server) -> &str {
+    server.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str())
+}
+
+/// Namespace and name.
+pub fn key(stack: &Stack) -> StackKey {
+    (stack.namespace().unwrap_or_default(), stack.name_any())
+}
+
+/// Whether the cluster's ingress is a person's wish, whether or not a service has domains.
+pub fn is_asked_for(cluster: &Cluster) -> bool {
+    cluster.spec.ingress.is_some()
+}
