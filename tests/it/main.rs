@@ -9,6 +9,7 @@ mod lists;
 mod metrics;
 mod notify;
 mod refusals;
+mod sdk;
 mod secrecy;
 mod stories;
 mod traces;

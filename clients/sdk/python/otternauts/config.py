@@ -6,11 +6,13 @@ import base64
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from .credentials import Credentials, from_file, from_plugin
 
 
 @dataclass
@@ -18,17 +20,30 @@ class Config:
     """Made by hand, or by :meth:`load` from a kubeconfig."""
 
     server: str
-    token: str | None = None
+    """``https://127.0.0.1:7443``"""
+
+    token: str | None = field(default=None, repr=False)
+    """A bearer token that stays as it is."""
+
     namespace: str = "default"
+    """Used by calls that name none."""
+
     ca: str | None = None
     """PEM. Without it the system's authorities are trusted."""
+
     client_cert: str | None = None
-    client_key: str | None = None
+    """PEM; needs :attr:`client_key`."""
+
+    client_key: str | None = field(default=None, repr=False)
+    """PEM."""
+
+    credentials: Credentials | None = None
+    """Used when there is no :attr:`token`: a source that may be asked again."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> Config:
         """The current context of ``path``, of ``KUBECONFIG``, or of ``~/.kube/config``."""
-        file = Path(path or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+        file = Path(path or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config").absolute()
         document: dict[str, Any] = yaml.safe_load(file.read_text())
 
         def pick(section: str, kind: str, name: str) -> dict[str, Any]:
@@ -46,16 +61,14 @@ class Config:
         context = pick("contexts", "context", document["current-context"])
         cluster = pick("clusters", "cluster", context["cluster"])
         user = pick("users", "user", context["user"])
-        token = user.get("token")
-        if token is None and "tokenFile" in user:
-            token = (file.parent / user["tokenFile"]).read_text().strip()
         return cls(
             server=cluster["server"],
-            token=token,
+            token=user.get("token"),
             namespace=context.get("namespace") or "default",
             ca=pem(cluster, "certificate-authority"),
             client_cert=pem(user, "client-certificate"),
             client_key=pem(user, "client-key"),
+            credentials=_credentials(user, file.parent),
         )
 
     def tls(self) -> ssl.SSLContext:
@@ -69,8 +82,16 @@ class Config:
                 context.load_cert_chain(file.name)
         return context
 
-    def headers(self) -> dict[str, str]:
-        headers = {"accept": "application/json", "user-agent": "otternauts-python/0.1"}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        return headers
+    def bearer(self) -> str | None:
+        """The token to send now; may wait for a plugin."""
+        return self.token or (self.credentials.token() if self.credentials else None)
+
+
+def _credentials(user: dict[str, Any], folder: Path) -> Credentials | None:
+    if "tokenFile" in user:
+        return from_file(folder / user["tokenFile"])
+    if "exec" not in user:
+        return None
+    plugin: dict[str, Any] = user["exec"]
+    env = {entry["name"]: entry["value"] for entry in plugin.get("env") or []}
+    return from_plugin(plugin["command"], plugin.get("args") or [], env, folder, plugin["apiVersion"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Mapping, TypeVar, cast
 from urllib.parse import quote
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ class Resource(Generic[T]):
 
     @property
     def api_version(self) -> str:
+        """GROUP/VERSION, or the version alone for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
@@ -30,3 +31,7 @@ class Resource(Generic[T]):
             root += f"/namespaces/{quote(namespace, safe='')}"
         parts = [root, self.plural, quote(name, safe=""), subresource]
         return "/".join(part for part in parts if part)
+
+    def typed(self, item: T) -> dict[str, Any]:
+        """The object as it is sent: with its ``apiVersion`` and ``kind``."""
+        return {**cast(Mapping[str, Any], item), "apiVersion": self.api_version, "kind": self.kind}
