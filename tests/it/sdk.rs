@@ -44,3 +44,10 @@ fn the_python_sdk_passes_the_25_steps_waiting_and_awaited() {
         passes("python-async");
     }
 }
+
+#[test]
+fn the_typescript_sdk_passes_the_25_steps() {
+    if built("typescript", &["node", "npm"]).is_some() {
+        passes("typescript");
+    }
+}

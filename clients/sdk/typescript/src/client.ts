@@ -1,12 +1,17 @@
+import type { Credentials } from "./credentials.js";
 import type { DeleteOptions, JsonPatchOperation, ListMeta, Status } from "./models.js";
 import { apiVersion, type KubeObject, type Resource } from "./resource.js";
 import { StatusError } from "./status.js";
 import { watch, type WatchEvent, type WatchOptions } from "./watch.js";
 
+/** What a client needs to know. */
 export interface ClientOptions {
   /** `https://127.0.0.1:7443` */
   server: string;
+  /** A bearer token that stays as it is. */
   token?: string;
+  /** Used when there is no token: a source that may be asked again. */
+  credentials?: Credentials;
   /** Used by namespaced calls that name none. */
   namespace?: string;
   /** Another `fetch`, for example one that knows a private authority (see `node.ts`). */
@@ -15,35 +20,54 @@ export interface ClientOptions {
   attempts?: number;
 }
 
+/** The query of a request; what is undefined is left out. */
 export type Query = { [name: string]: string | number | boolean | undefined };
 
+/** Of one request. */
 export interface RequestOptions {
   query?: Query;
+  /** Sent as JSON. */
   body?: unknown;
+  /** `application/json` by default. */
   contentType?: string;
+  /** Ends the request and every further attempt. */
   signal?: AbortSignal;
 }
 
+/** What is listed. */
 export interface ListOptions {
+  /** `tier=front,env in (test,dev)` */
   labelSelector?: string;
+  /** `metadata.name=shop` */
   fieldSelector?: string;
   /** Objects a page; 500 by default. */
   limit?: number;
+  /** `metadata.continue` of the page before. */
   continue?: string;
+  /** Ends the request. */
   signal?: AbortSignal;
 }
 
+/** One page of a list. */
 export interface List<T> {
   items: T[];
   metadata: ListMeta;
 }
 
+/** How a patch is meant. `strategic` works on built-in kinds only. */
 export type PatchType = "merge" | "json" | "strategic";
 
+/** Of a write. */
 export interface WriteOptions {
+  /** Who owns the fields that are set. */
   fieldManager?: string;
+  /** Says what would happen; stores nothing. */
   dryRun?: boolean;
+  /** What becomes of unknown fields. */
   fieldValidation?: "Ignore" | "Warn" | "Strict";
+  /** `status`, for kinds that have one. */
+  subresource?: string;
+  /** Ends the request. */
   signal?: AbortSignal;
 }
 
@@ -55,6 +79,7 @@ const PATCH_TYPES = {
 
 /** A connection to one server. Cheap; make one and share it. */
 export class Client {
+  /** Used by handles that name none. */
   readonly namespace: string;
   readonly #options: ClientOptions;
 
@@ -81,25 +106,30 @@ export class Client {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
     const headers: { [name: string]: string } = { accept: "application/json" };
-    if (this.#options.token !== undefined) headers["authorization"] = `Bearer ${this.#options.token}`;
     const init: RequestInit = { method, headers };
     if (options.body !== undefined) {
       headers["content-type"] = options.contentType ?? "application/json";
       init.body = JSON.stringify(options.body);
     }
     if (options.signal !== undefined) init.signal = options.signal;
-    const send = this.#options.fetch ?? fetch;
+    const { token, credentials, fetch: send = fetch } = this.#options;
     for (let attempt = 1; ; attempt++) {
       const last = attempt >= (this.#options.attempts ?? 5);
       let wait = backoff(attempt);
+      const bearer = token ?? (await credentials?.token());
+      if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
       try {
         const response = await send(url, init);
         if (response.ok) return response;
         const error = await StatusError.of(response);
-        // 429 was not looked at by the server, so any request may be sent again; after a 5xx only a read may.
+        // What was not looked at by the server may be sent again: after 401 with a newer token, after 429, and after a 5xx that
+        // says Retry-After. After another 5xx only a read may.
+        const renewed = error.code === 401 && attempt === 1 && token === undefined && credentials !== undefined;
         const again = error.code === 429 || (error.code >= 500 && (method === "GET" || error.retryAfter !== undefined));
-        if (last || !again) throw error;
-        if (error.retryAfter !== undefined) wait = error.retryAfter * 1000;
+        if (last || !(again || renewed)) throw error;
+        if (renewed) credentials.refused();
+        if (renewed) wait = 0;
+        else if (error.retryAfter !== undefined) wait = error.retryAfter * 1000;
       } catch (error) {
         if (error instanceof StatusError || last || method !== "GET" || options.signal?.aborted) throw error;
       }
@@ -116,6 +146,7 @@ export class Handle<T extends KubeObject> {
     readonly namespace: string,
   ) {}
 
+  /** Of the collection, an object or a part of it. */
   path(name = "", subresource = ""): string {
     const { group, version, plural, namespaced } = this.resource;
     const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
@@ -124,6 +155,7 @@ export class Handle<T extends KubeObject> {
     return `${root}${place}/${plural}${item}${subresource === "" ? "" : `/${subresource}`}`;
   }
 
+  /** Reads one object. */
   get(name: string): Promise<T> {
     return this.client.request("GET", this.path(name));
   }
@@ -149,12 +181,13 @@ export class Handle<T extends KubeObject> {
     for await (const page of this.pages(options)) yield* page.items;
   }
 
+  /** Makes an object; its `apiVersion` and `kind` are filled in. */
   create(object: T, options: WriteOptions = {}): Promise<T> {
     return this.#write("POST", this.path(), this.#typed(object), options);
   }
 
   /** Writes the whole object; refused with `Conflict` when it changed since it was read. */
-  replace(object: T, options: WriteOptions & { subresource?: string } = {}): Promise<T> {
+  replace(object: T, options: WriteOptions = {}): Promise<T> {
     return this.#write("PUT", this.path(object.metadata?.name, options.subresource), this.#typed(object), options);
   }
 
@@ -172,12 +205,8 @@ export class Handle<T extends KubeObject> {
     }
   }
 
-  patch(
-    name: string,
-    type: PatchType,
-    patch: object | JsonPatchOperation[],
-    options: WriteOptions & { subresource?: string } = {},
-  ): Promise<T> {
+  /** Changes parts of an object: with an object for `merge` and `strategic`, with operations for `json`. */
+  patch(name: string, type: PatchType, patch: object | JsonPatchOperation[], options: WriteOptions = {}): Promise<T> {
     return this.#write("PATCH", this.path(name, options.subresource), patch, options, PATCH_TYPES[type]);
   }
 
@@ -194,6 +223,7 @@ export class Handle<T extends KubeObject> {
     return this.client.request("DELETE", this.path(name), { body: options });
   }
 
+  /** Removes every object that is selected. */
   async deleteAll(options: Pick<ListOptions, "labelSelector" | "fieldSelector"> = {}): Promise<void> {
     await this.client.request("DELETE", this.path(), { query: { ...options } });
   }
@@ -233,6 +263,7 @@ export function backoff(attempt: number): number {
   return Math.min(100 * 2 ** (attempt - 1), 10_000) * (0.5 + Math.random() / 2);
 }
 
+/** Waits; rejects when `signal` says stop. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -19,6 +19,7 @@ export interface KubeObject {
   metadata?: ObjectMeta;
 }
 
+/** GROUP/VERSION, or the version alone for the core group. */
 export function apiVersion(resource: { group: string; version: string }): string {
   return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
 }

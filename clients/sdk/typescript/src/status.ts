@@ -2,8 +2,11 @@ import type { Status } from "./models.js";
 
 /** An answer that is an error. `reason` is for programs: `NotFound`, `Conflict`, `AlreadyExists`, `Invalid`, ... */
 export class StatusError extends Error {
+  /** The HTTP status. */
   readonly code: number;
+  /** Why, in one word; empty when the server gave none. */
   readonly reason: string;
+  /** Everything the server said. */
   readonly status: Status;
   /** Seconds to wait, if the server said so. */
   readonly retryAfter: number | undefined;
@@ -17,6 +20,7 @@ export class StatusError extends Error {
     this.retryAfter = retryAfter ?? status.details?.retryAfterSeconds;
   }
 
+  /** The error that an answer is. */
   static async of(response: Response): Promise<StatusError> {
     const text = await response.text();
     const after = Number.parseInt(response.headers.get("retry-after") ?? "", 10);

@@ -3,18 +3,23 @@ import type { Status } from "./models.js";
 import type { KubeObject } from "./resource.js";
 import { StatusError } from "./status.js";
 
+/** One change. BOOKMARK comes only if asked for, and says only how far the watch has come. */
 export interface WatchEvent<T> {
   type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
   object: T;
 }
 
+/** What is watched. */
 export interface WatchOptions {
+  /** `tier=front,env in (test,dev)` */
   labelSelector?: string;
+  /** `metadata.name=shop` */
   fieldSelector?: string;
   /** Begin after this version, without the current objects. */
   resourceVersion?: string;
   /** Yield BOOKMARK events too; they only say how far the watch has come. */
   bookmarks?: boolean;
+  /** Ends the watch. */
   signal?: AbortSignal;
 }
 
