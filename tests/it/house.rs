@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("reconciler", &["telemetry"]),
     ("onboarding", &["meta", "types", "fleet", "telemetry", "reconciler"]),
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry", "reconciler"]),
-    ("health", &["types", "fleet", "telemetry", "reconciler"]),
+    ("health", &["types", "compose", "fleet", "telemetry", "reconciler"]),
     ("ingress", &["meta", "types", "compose", "fleet", "reconciler"]),
     ("notify", &["meta", "types", "telemetry", "reconciler"]),
     ("cli", &["meta", "types", "compose", "telemetry"]),

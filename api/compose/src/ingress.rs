@@ -3,9 +3,9 @@
 use crate::interpolate::join;
 use crate::keys::{DOMAIN, HEALTH, OTTERNAUTS, Shape};
 use crate::port::Port;
+use crate::probe::{self, Probe};
 use crate::tree::{Node, Position, Value};
 use crate::walk::{Message, Walk};
-use serde_json::{Map, Value as Json};
 
 /// What the ingress needs to know of a service.
 #[derive(Default)]
@@ -13,8 +13,8 @@ pub struct Ingress {
     pub domains: Vec<Domain>,
     /// The container port requests go to, stated or inferred.
     pub port: Option<u16>,
-    /// `x-otternauts.health`, checked, as written.
-    pub health: Map<String, Json>,
+    /// `x-otternauts.health`; none while a variable in it has no value.
+    pub probe: Option<Probe>,
 }
 
 pub struct Domain {
@@ -31,16 +31,21 @@ pub(crate) fn read(walk: &mut Walk<'_>, service: &Node, path: &str, ports: &[Por
     let here = join(path, "x-otternauts");
     walk.object(node, &here, OTTERNAUTS);
     let domains = domains(walk, node, &here);
-    let health = match node.get("health").filter(|n| !n.is_null()) {
-        Some(health) => walk.object(health, &join(&here, "health"), HEALTH),
-        None => Map::new(),
-    };
+    let health = node.get("health").filter(|n| !n.is_null());
+    let said = health.map(|health| walk.object(health, &join(&here, "health"), HEALTH)).unwrap_or_default();
+    let asks_http = said.contains_key("http");
     let mut port = port(walk, node, &here);
     let waits = node.get("port").is_some_and(Node::is_open);
-    if port.is_none() && !waits && domains.iter().any(|d| d.port.is_none()) {
+    if port.is_none() && !waits && (asks_http || domains.iter().any(|d| d.port.is_none())) {
         port = inferred(walk, service, node, &here, ports);
     }
-    Ingress { domains, port, health }
+    // Without a port that is known by now there may be one later.
+    let probe = match health {
+        Some(_) if asks_http && port.is_none() && waits => None,
+        Some(health) => probe::read(walk, health, &join(&here, "health"), &said, port),
+        None => None,
+    };
+    Ingress { domains, port, probe }
 }
 
 /// The single container port that `ports` and `expose` name; more than one is a question for the author.

@@ -196,6 +196,43 @@ fn domains_are_checked_with_line_and_column_ot_43() {
 }
 
 #[test]
+fn a_health_check_is_one_of_three_and_says_where_it_goes() {
+    let probe = |x: &str| {
+        let text = service(&format!("    expose: ['8080']\n    x-otternauts: {x}\n"));
+        let compiled = compile(&text, &Values::default(), &Policy::default()).map_err(|e| e[0].message.clone())?;
+        Ok::<_, String>(compiled.project.services[0].ingress.probe.clone())
+    };
+    let seconds = std::time::Duration::from_secs;
+    let http = |path: &str, port| Check::Http { path: path.into(), port };
+    let usual = |check| Some(Probe { check, interval: seconds(10), timeout: seconds(3), retries: 3 });
+    assert_eq!(probe("{port: 80}"), Ok(None));
+    assert_eq!(probe("{health: {http: /ok}}"), Ok(usual(http("/ok", 8080))));
+    assert_eq!(probe("{port: 81, health: {http: '/ok?a=b'}}"), Ok(usual(http("/ok?a=b", 81))));
+    assert_eq!(probe("{health: {tcp: 5432}}"), Ok(usual(Check::Tcp { port: 5432 })));
+    let command = Check::Command(vec!["pg_isready".into(), "-q".into()]);
+    assert_eq!(
+        probe("{health: {command: [pg_isready, -q], interval: 1m, timeout: 2m, retries: 5}}"),
+        Ok(Some(Probe { check: command, interval: seconds(60), timeout: seconds(60), retries: 5 }))
+    );
+    for (x, why) in [
+        ("{health: {}}", "exactly one of http, tcp and command"),
+        ("{health: {http: /, tcp: 1}}", "exactly one of http, tcp and command"),
+        ("{health: {http: ok}}", "a path begins with /"),
+        ("{health: {tcp: 70000}}", "a number from 1 to 65535"),
+        ("{health: {command: 'true; rm -rf /'}}", "no shell reads it"),
+        ("{health: {tcp: 1, interval: 10ms}}", "at least 1s"),
+        ("{health: {tcp: 1, interval: 99999999999999999999h}}", "at most 1h"),
+        ("{health: {tcp: 1, retries: 0}}", "from 1 to 100"),
+    ] {
+        let error = probe(x).expect_err(x);
+        assert!(error.contains(why), "{x}: {error}");
+    }
+    assert!(baseline(&service("    x-otternauts: {health: {http: /}}\n"))[0].contains("Set x-otternauts.port"));
+    // What a variable will say is judged when it is known.
+    assert_eq!(baseline(&service("    x-otternauts: {health: {tcp: '${P}'}}\n")), [""; 0]);
+}
+
+#[test]
 fn every_unresolved_variable_is_listed_with_its_place() {
     let text = service("    environment:\n      A: ${ONE}\n      B: x${TWO}y$THREE\n");
     assert_eq!(baseline(&text), [""; 0]);

@@ -284,25 +284,29 @@ fn harmless(node: &Node) -> bool {
 
 /// Go's duration: numbers with a unit, one after another.
 pub(crate) fn is_duration(text: &str) -> bool {
+    seconds(text).is_some()
+}
+
+/// The seconds of a duration; `None` when it is none.
+pub(crate) fn seconds(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     if text == "0" {
-        return true;
+        return Some(0.0);
     }
-    let mut rest = text;
+    let (mut rest, mut total) = (text, 0.0);
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-        if rest[..digits].parse::<f64>().is_err() {
-            return false;
-        }
+        let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let Some(unit) = ["ns", "us", "µs", "ms", "s", "m", "h"].iter().find(|u| {
-            let after = rest.strip_prefix(**u);
+        let (unit, size) = UNITS.iter().find(|(u, _)| {
+            let after = rest.strip_prefix(*u);
             after.is_some_and(|a| a.is_empty() || a.starts_with(|c: char| c.is_ascii_digit()))
-        }) else {
-            return false;
-        };
+        })?;
+        total += number * size;
         rest = &rest[unit.len()..];
     }
-    !text.is_empty()
+    (!text.is_empty()).then_some(total)
 }
 
 /// Docker's sizes: a number, then nothing, b, k, m, g, t or p, with or without a b or ib.

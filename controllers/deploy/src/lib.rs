@@ -13,6 +13,7 @@ pub mod observed;
 pub mod plan;
 mod reconcile;
 mod rollout;
+mod spans;
 mod status;
 mod swarm;
 

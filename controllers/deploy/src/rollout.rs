@@ -9,7 +9,7 @@ use crate::inputs::{self, Checked, Login};
 use crate::observed::{Observed, ObservedTask};
 use crate::status::{finish, step, step_state};
 use crate::swarm::{Autopsy, Swarm, stack_name};
-use crate::{decide, status};
+use crate::{decide, spans, status};
 use kube::{Api, ResourceExt as _};
 use otternauts_compose::Identity;
 use otternauts_fleet::StackName;
@@ -102,6 +102,9 @@ impl Rollout<'_> {
     async fn record(&mut self) -> Result<()> {
         if status::write(&self.api, &self.deployment.name_any(), None, &self.written, &self.status).await? {
             measured(self.ctx, self.deployment, self.written.phase, self.status.phase);
+            if history::is_terminal(self.status.phase) && !history::is_terminal(self.written.phase) {
+                spans::ended(self.stack, self.deployment, &self.status);
+            }
             self.written = self.status.clone();
         }
         Ok(())

@@ -33,6 +33,9 @@ pub enum Error {
     /// The proxy's admin API answered with an error.
     #[error("the ingress answered {status}: {message}")]
     Ingress { status: u16, message: String },
+    /// The container could be asked and is not well; what it said may be in the text.
+    #[error("{why}")]
+    CheckFailed { why: String },
     /// The engine could not be talked to: not installed, not running, or its answer makes no sense.
     #[error("Docker cannot be used: {why}")]
     DockerUnavailable { why: String },
@@ -57,7 +60,7 @@ impl Error {
             Self::KeyUnusable { .. } | Self::Invalid { .. } | Self::AuthenticationFailed { .. } => Fault::Spec,
             Self::HostKeyMismatch { .. } | Self::CommandFailed { .. } => Fault::Remote,
             Self::Docker { status, .. } if (400..500).contains(status) => Fault::Remote,
-            Self::DockerUnavailable { .. } | Self::Ingress { .. } => Fault::Remote,
+            Self::DockerUnavailable { .. } | Self::CheckFailed { .. } | Self::Ingress { .. } => Fault::Remote,
             Self::Unreachable { .. } | Self::ChannelFailed { .. } | Self::Docker { .. } | Self::Timeout { .. } => {
                 Fault::TryAgain
             }

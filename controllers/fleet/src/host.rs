@@ -169,6 +169,14 @@ impl Host {
         }
     }
 
+    /// A TCP connection from the server, to a container on it. For checks: what comes over it is not ours.
+    pub(crate) async fn dial(&self, address: std::net::IpAddr, port: u16) -> Result<Box<dyn Duplex>> {
+        match self.link().await?.0 {
+            Some(link) => Ok(Box::new(link.dial(address, port).await?) as Box<dyn Duplex>),
+            None => local::dial(address, port).await,
+        }
+    }
+
     /// Brings a stack to what the compose file says. Returns when the engine has taken the services over, not when they run.
     pub async fn stack_deploy(&self, name: &StackName, compose: &[u8], options: &StackDeployOptions) -> Result<Output> {
         let docker = self.docker().await?;

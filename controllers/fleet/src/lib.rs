@@ -1,6 +1,7 @@
 //! The Host seam: SSH, the Docker engine behind it, and host keys. See README.md.
 
 mod bareword;
+mod checks;
 mod command;
 pub mod docker;
 mod endpoint;

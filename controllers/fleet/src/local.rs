@@ -46,6 +46,14 @@ pub(crate) async fn exec(what: &'static str, words: &[&str], stdin: &[u8], limit
     Ok(Output { exit, stdout: out.text(), stderr: err.text(), truncated: out.truncated || err.truncated })
 }
 
+pub(crate) async fn dial(address: std::net::IpAddr, port: u16) -> Result<Box<dyn Duplex>> {
+    let what = "a connection";
+    match tokio::net::TcpStream::connect((address, port)).await {
+        Ok(stream) => Ok(Box::new(stream) as Box<dyn Duplex>),
+        Err(e) => Err(Error::ChannelFailed { what, why: e.to_string() }),
+    }
+}
+
 /// Root needs no sudo, and may not have it.
 fn without_sudo<'a, 'b>(words: &'a [&'b str]) -> &'a [&'b str] {
     match words {

@@ -18,6 +18,7 @@ use russh::client::{self, AuthResult};
 use russh::{Channel, ChannelMsg};
 use shares::Shares;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,6 +165,18 @@ impl Link {
     }
 
     /// A byte stream to the Docker engine: its socket if the user may use it, else `docker system dial-stdio` under sudo.
+    /// A TCP connection from the server itself to an address that it can reach.
+    pub(crate) async fn dial(&self, address: IpAddr, port: u16) -> Result<EngineStream> {
+        let what = "a connection through the server";
+        let place = self.sockets.take(what, Use::Call, self.timeouts.channel).await?;
+        let opening = self.handle.channel_open_direct_tcpip(address.to_string(), u32::from(port), "127.0.0.1", 0);
+        match timeout(self.timeouts.channel, opening).await {
+            Ok(Ok(channel)) => Ok(EngineStream { bytes: channel.into_stream(), _place: place }),
+            Ok(Err(e)) => Err(failed(what, &e)),
+            Err(_) => Err(Error::Timeout { what, after: self.timeouts.channel }),
+        }
+    }
+
     pub(crate) async fn engine(&self, of: Use) -> Result<EngineStream> {
         let what = "a channel to the Docker engine";
         if !self.through_sudo() {

@@ -1,5 +1,6 @@
 //! What every reconcile shares. What was heard may be lost at any time: the engines tell it again.
 
+use crate::probes::Probing;
 use crate::ward::{Service, Ward};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
@@ -7,7 +8,8 @@ use kube::{Client, Resource as _, ResourceExt as _};
 use otternauts_fleet::Fleet;
 use otternauts_types::Stack;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use tokio::sync::mpsc;
 
 /// Stacks of swarms that are remembered, ours and others'.
 const WARDS: usize = 10_000;
@@ -20,17 +22,36 @@ pub struct Context {
     recorder: Recorder,
     /// All Stacks, as the controller's own watch has them.
     stacks: Store<Stack>,
+    /// Stacks about which a probe has news.
+    news: mpsc::Sender<String>,
+    probing: Mutex<HashMap<String, Probing>>,
     /// By the stack's name in the swarm.
     wards: Mutex<BTreeMap<String, Ward>>,
 }
 
 impl Context {
-    pub fn new(client: Client, fleet: Fleet, recorder: Recorder, stacks: Store<Stack>) -> Self {
-        Self { client, fleet, recorder, stacks, wards: Mutex::default() }
+    pub fn new(
+        client: Client,
+        fleet: Fleet,
+        recorder: Recorder,
+        stacks: Store<Stack>,
+        news: mpsc::Sender<String>,
+    ) -> Self {
+        Self { client, fleet, recorder, stacks, news, probing: Mutex::default(), wards: Mutex::default() }
     }
 
     pub fn wards<R>(&self, work: impl FnOnce(&mut BTreeMap<String, Ward>) -> R) -> R {
         work(&mut self.wards.lock())
+    }
+
+    /// What is probed, by the stack's name in the swarm.
+    pub fn probing<R>(&self, work: impl FnOnce(&mut HashMap<String, Probing>) -> R) -> R {
+        work(&mut self.probing.lock())
+    }
+
+    /// Has a stack looked at. When too much waits already, the next event or probe does it.
+    pub fn tell(&self, stack: &str) {
+        let _ = self.news.try_send(stack.to_owned());
     }
 
     /// What was heard of one service; `None` when there are too many already.

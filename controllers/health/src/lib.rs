@@ -4,6 +4,7 @@ mod context;
 pub mod decide;
 mod error;
 mod observe;
+mod probes;
 mod reconcile;
 pub mod status;
 pub mod ward;
@@ -36,13 +37,17 @@ pub async fn run(
     let controller =
         Controller::new("health", fleet.metrics(), Api::<Stack>::all(client.clone()), watcher::Config::default());
     let stacks = controller.store();
-    let context = Arc::new(Context::new(client, fleet, recorder, stacks.clone()));
+    let (news, probed) = tokio::sync::mpsc::channel::<String>(1024);
+    let context = Arc::new(Context::new(client, fleet, recorder, stacks.clone(), news));
     let heard = Arc::clone(&context);
     let ailing = notices
         .then(move |notice| {
             let heard = Arc::clone(&heard);
             async move { observe::hear(&heard, notice).await }
         })
+        .boxed();
+    let probed = futures::stream::unfold(probed, |mut probed| async { Some((vec![probed.recv().await?], probed)) });
+    let ailing = futures::stream::select(ailing, probed.boxed())
         .flat_map(move |concerned| futures::stream::iter(named(&stacks, &concerned)));
     let mut results = controller
         .reconcile_on(ailing)

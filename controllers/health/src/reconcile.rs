@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::decide::decide;
 use crate::error::Result;
-use crate::{status, swarm_stack};
+use crate::{probes, status, swarm_stack};
 use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
 use otternauts_types::Stack;
@@ -13,8 +13,9 @@ pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
     run(&stack, &ctx).await
 }
 
-async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
+async fn run(stack: &Stack, ctx: &Arc<Context>) -> Result<Action> {
     let Some(name) = swarm_stack(stack) else { return Ok(Action::await_change()) };
+    probes::keep(ctx, stack, name).await?;
     if stack.metadata.deletion_timestamp.is_some() {
         ctx.wards(|wards| wards.remove(name));
         return Ok(Action::await_change());

@@ -1,5 +1,6 @@
 //! kube-rs' controller, counted. See README.md.
 
+mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use kube::{Api, Resource, ResourceExt as _};
 use otternauts_telemetry::Metrics;
 use otternauts_telemetry::controllers::{Convergence, Outcome, Queue};
 use serde::de::DeserializeOwned;
+use spans::Spans;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,14 +152,22 @@ impl<K: Kind> Controller<K> {
     {
         let Self { inner, config, queue, converging, .. } = self;
         let counted = queue.clone();
+        let spans = Spans::new(queue.name());
         let look = move |object: Arc<K>, context| {
+            let mut settled = true;
             if let Some((convergence, standing)) = &converging {
                 see(convergence, object.as_ref(), *standing);
+                let standing = standing(object.as_ref());
+                settled = standing.ready && standing.observed == object.meta().generation;
             }
             let work = counted.start(&key_of(object.as_ref()));
+            let span = spans.begin(object.as_ref(), settled, work.waited());
             let looking = reconcile(object, context);
             async move {
-                let result = looking.await;
+                let result = span.run(looking).await;
+                if result.is_err() {
+                    span.fail("failed");
+                }
                 work.end(match &result {
                     Ok(action) if *action == Action::await_change() => Outcome::Success,
                     Ok(_) => Outcome::RequeueAfter,

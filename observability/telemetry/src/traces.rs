@@ -151,6 +151,13 @@ impl Span {
         work()
     }
 
+    /// Ends it at a time of before.
+    pub fn end_at(self, end: SystemTime) {
+        if let Some(context) = &self.0 {
+            context.span().end_with_timestamp(end);
+        }
+    }
+
     /// Ends it now.
     pub fn end(self) {
         drop(self);

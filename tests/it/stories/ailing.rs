@@ -50,6 +50,9 @@ fn stack(otter: &Otter, generation: u32) {
     let compose = json!({"services": {
         "web": {"image": "registry.lab/lab/web:v1", "environment": {"GENERATION": generation.to_string()}, "deploy": quick},
         "hog": {"image": "registry.lab/library/busybox:1.35", "command": ["sh", "-c", wait], "deploy": limited},
+        "buoy": {"image": "registry.lab/library/busybox:1.35", "deploy": quick,
+            "command": ["sh", "-c", "mkdir -p /srv; echo ok > /srv/well; exec httpd -f -p 8080 -h /srv"],
+            "x-otternauts": {"port": 8080, "health": {"http": "/well", "interval": "1s", "retries": 2}}},
         "pier": {"image": "registry.lab/library/busybox:1.35", "command": ["sleep", "100000"], "healthcheck": check, "deploy": quick},
     }});
     let spec = json!({"compose": {"inline": compose.to_string()}});
@@ -99,6 +102,20 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     heard.extend(["problem bay Unhealthy", "recovered bay Unhealthy"]);
     messages(&receiver, &heard);
 
+    // A declared check fails from outside; Swarm knows nothing of it, and the container lives until it is well again.
+    let buoy = container(&lab, &format!("{name}_buoy"), "");
+    docker(&lab, 1, &["exec", &buoy, "rm", "/srv/well"]);
+    let status = ails(&otter, &["Unhealthy", "Degraded"]);
+    let sentence = "Service buoy is unhealthy (GET /well on port 8080: answered 404)";
+    assert_eq!(condition(&status, "Unhealthy")["message"], sentence, "{status}");
+    heard.push("problem bay Unhealthy");
+    messages(&receiver, &heard);
+    docker(&lab, 1, &["exec", &buoy, "touch", "/srv/well"]);
+    ails(&otter, &[]);
+    assert_eq!(container(&lab, &format!("{name}_buoy"), ""), buoy);
+    heard.push("recovered bay Unhealthy");
+    messages(&receiver, &heard);
+
     // Out of memory (OG-6): said until five quiet minutes have passed, or a new version is there.
     docker(&lab, 1, &["exec", &container(&lab, &format!("{name}_hog"), ""), "touch", "/tmp/hungry"]);
     let status = ails(&otter, &["OOMKilled", "Degraded"]);
@@ -141,6 +158,7 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     ails(&otter, &[]);
     stack_running(&otter, "bay", 120);
     until("the end of the loop to be told", PATIENCE, || {
+        // The declared check's failure is a condition only: no task failed.
         let seen = [events(&otter, "CrashLooping"), events(&otter, "OutOfMemory"), events(&otter, "Unhealthy")];
         if seen == [1, 1, 1] { Ok(()) } else { Err(seen) }
     });

@@ -5,9 +5,12 @@ use super::{Docker, explain};
 use crate::bareword::path_segment;
 use crate::error::{Error, Result};
 use crate::output::tail;
-use bollard::models;
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions};
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::{self, ExecConfig};
+use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions, ListContainersOptions};
+use futures::StreamExt as _;
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 /// Failed checks in a row that make a container unhealthy, where its check does not say.
 const DEFAULT_RETRIES: i64 = 3;
@@ -20,6 +23,39 @@ impl Docker {
             ListContainersOptions { filters: Some(filters), limit: Some(10_000), ..ListContainersOptions::default() };
         let found = self.api.list_containers(Some(options)).await.map_err(explain)?;
         Ok(found.into_iter().map(TaskContainer::from).collect())
+    }
+
+    /// Where the server itself reaches a container of a task: its address on the gateway network. None when it is not on it.
+    pub async fn gateway_address(&self, id: &str) -> Result<Option<IpAddr>> {
+        let network =
+            self.api.inspect_network("docker_gwbridge", None::<InspectNetworkOptions>).await.map_err(explain)?;
+        let text = network.containers.and_then(|mut all| all.remove(id)?.ipv4_address);
+        Ok(text.and_then(|t| t.split('/').next()?.parse().ok()))
+    }
+
+    /// Runs a command in a container: its exit code and the end of what it wrote.
+    pub async fn run_in(&self, id: &str, words: &[String]) -> Result<(i64, String)> {
+        path_segment("the container id", id)?;
+        let config = ExecConfig {
+            cmd: Some(words.to_vec()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..ExecConfig::default()
+        };
+        let exec = self.api.create_exec(id, config).await.map_err(explain)?.id;
+        let mut output = String::new();
+        if let StartExecResults::Attached { output: mut lines, .. } =
+            self.api.start_exec(&exec, None::<StartExecOptions>).await.map_err(explain)?
+        {
+            while let Some(line) = lines.next().await {
+                let line = line.map_err(explain)?;
+                if output.len() < 64 * 1024 {
+                    output.push_str(&String::from_utf8_lossy(line.as_ref()));
+                }
+            }
+        }
+        let ended = self.api.inspect_exec(&exec).await.map_err(explain)?;
+        Ok((ended.exit_code.unwrap_or(-1), output))
     }
 
     /// None when this engine has no such container (any more).

@@ -83,7 +83,16 @@ where
 {
     let operation = operation(request.method(), request.uri().path());
     let started = Instant::now();
-    let result = exchange(host, request).await;
+    let span = Span::begin(Kind::Client, || format!("docker {operation}"), Origin::Current);
+    if span.is_recorded() {
+        host.describe(&span);
+        span.set("http.request.method", request.method().to_string());
+    }
+    let result = span.run(exchange(host, request)).await;
+    match &result {
+        Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
+        Err(error) => span.fail(error.class()),
+    }
     let code = match result.as_ref().map(|response| response.status().as_u16() / 100) {
         Ok(2) => "2xx",
         Ok(1 | 3) => "3xx",
@@ -105,12 +114,6 @@ where
     // A server is asked for a path; the authority bollard wants is nowhere.
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let of = Use::of(path.as_str());
-    let span = Span::begin(Kind::Client, || format!("{} {}", request.method(), template(path.path())), Origin::Current);
-    if span.is_recorded() {
-        host.describe(&span);
-        span.set("http.request.method", request.method().to_string());
-        span.set("url.template", template(path.path()));
-    }
     *request.uri_mut() = http::Uri::from(path);
     request.headers_mut().insert(header::HOST, HeaderValue::from_static("docker"));
     request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -122,84 +125,5 @@ where
             tracing::debug!(error = %e, "a connection to a Docker engine ended early");
         }
     });
-    let answer = sender.send_request(request).await.map_err(unavailable);
-    match &answer {
-        Ok(response) => span.set("http.response.status_code", i64::from(response.status().as_u16())),
-        Err(error) => span.fail(error.class()),
-    }
-    answer
-}
-
-/// The path with everything that names something left out, so that a span's name is one of few.
-fn template(path: &str) -> String {
-    const WORDS: [&str; 32] = [
-        "_ping",
-        "auth",
-        "configs",
-        "containers",
-        "create",
-        "distribution",
-        "events",
-        "exec",
-        "images",
-        "info",
-        "init",
-        "inspect",
-        "join",
-        "json",
-        "kill",
-        "leave",
-        "logs",
-        "networks",
-        "nodes",
-        "prune",
-        "secrets",
-        "services",
-        "start",
-        "stats",
-        "stop",
-        "swarm",
-        "system",
-        "tasks",
-        "top",
-        "update",
-        "version",
-        "volumes",
-    ];
-    let mut out = String::with_capacity(path.len());
-    for part in path.split('/').skip(1) {
-        let version = part.strip_prefix('v').is_some_and(|v| v.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-        if version {
-            continue;
-        }
-        out.push('/');
-        out.push_str(if WORDS.contains(&part) { part } else { "{id}" });
-    }
-    out
-}
-
-fn reason(e: &hyper::Error) -> String {
-    if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
-        "nothing answers at its socket (is it installed and running?)".to_owned()
-    } else {
-        e.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::template;
-
-    #[test]
-    fn a_template_names_nothing() {
-        for (path, expected) in [
-            ("/v1.47/services", "/services"),
-            ("/services/abc/update", "/services/{id}/update"),
-            ("/v1.45/containers/0123/json", "/containers/{id}/json"),
-            ("/distribution/registry.lab/lab/web:v1/json", "/distribution/{id}/{id}/{id}/json"),
-            ("/info", "/info"),
-        ] {
-            assert_eq!(template(path), expected);
-        }
-    }
+    sender.send_request(request).await.map_err(unavailable)
 }

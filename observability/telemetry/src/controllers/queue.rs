@@ -4,7 +4,7 @@ use super::{Controller, ControllerMetrics, Named, Outcome, Reconciled};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a queue holds at a moment.
 #[derive(Default)]
@@ -63,9 +63,10 @@ impl Queue {
     /// A key is taken up. One that is dropped without [`Work::end`] counts as an error.
     pub fn start(&self, key: &str) -> Work {
         let now = Instant::now();
-        if let Some(since) = self.state.waiting.lock().remove(key) {
-            let waited = now.saturating_duration_since(since).as_secs_f64();
-            self.metrics.wait_seconds.get_or_create(&Named { name: self.name }).observe(waited);
+        let since = self.state.waiting.lock().remove(key);
+        let waited = since.map(|since| now.saturating_duration_since(since));
+        if let Some(waited) = waited {
+            self.metrics.wait_seconds.get_or_create(&Named { name: self.name }).observe(waited.as_secs_f64());
         }
         self.metrics.active.get_or_create(&Controller { controller: self.name }).inc();
         let mut running = self.state.running.lock();
@@ -73,7 +74,7 @@ impl Queue {
         let number = running.0;
         running.1.insert(number, now);
         drop(running);
-        Work { queue: self.clone(), number, began: now, outcome: None }
+        Work { queue: self.clone(), number, began: now, waited, outcome: None }
     }
 }
 
@@ -82,10 +83,16 @@ pub struct Work {
     queue: Queue,
     number: u64,
     began: Instant,
+    waited: Option<Duration>,
     outcome: Option<Outcome>,
 }
 
 impl Work {
+    /// How long its key was in the queue; none when it was put back by itself.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
+    }
+
     /// How it ended.
     pub fn end(mut self, outcome: Outcome) {
         self.outcome = Some(outcome);

@@ -230,6 +230,9 @@ fn health_rules() -> Vec<Value> {
     let mut rules = common_rules();
     rules.push(rule(&[otternauts_types::GROUP], &["stacks"], &READ));
     rules.push(rule(&[otternauts_types::GROUP], &["stacks/status"], &["get", "patch"]));
+    // The values of a Deployment's snapshot, for what its health checks say: by name, never a list.
+    rules.push(rule(&[otternauts_types::GROUP], &["deployments"], &["get"]));
+    rules.push(rule(&[""], &["secrets"], &["get"]));
     rules
 }
 
