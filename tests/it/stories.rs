@@ -7,6 +7,7 @@ mod failures;
 mod health;
 mod hosts;
 mod notified;
+mod traced;
 mod voyage;
 
 use otternauts_harness::{Lab, Otter, until};

@@ -66,6 +66,7 @@ fn start(otter: Otter, command: clap::Command) -> ExitCode {
     let name = command_name(&otter.command);
     let (span, verbose) =
         (Span::begin(Kind::Internal, || format!("otter {name}"), Origin::Parent(None)), otter.global.verbose);
+    trace::carry(&span);
     let done = runtime.block_on(span.run(async {
         tokio::select! {
             done = commands::run(otter, command) => done,

@@ -10,13 +10,22 @@ use tower::util::{MapRequestLayer, MapResponseLayer};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-otternauts-trace-id");
 
+/// `traceparent` of the command: requests pass through a queue of the client's, where no span runs.
+static COMMAND: OnceLock<String> = OnceLock::new();
 /// The trace that the server put the first change (or the last refusal) in.
 static TOLD: OnceLock<String> = OnceLock::new();
+
+/// Requests from now on are part of this command's trace.
+pub fn carry(span: &traces::Span) {
+    if let Some(traceparent) = span.traceparent() {
+        let _ = COMMAND.set(traceparent);
+    }
+}
 
 /// A client whose requests carry the running span, and which remembers the trace that answers name.
 pub fn client(config: Config) -> Result<Client, kube::Error> {
     let carry = |mut request: Request<Body>| {
-        if let Some(value) = traces::current().and_then(|t| HeaderValue::from_str(&t).ok()) {
+        if let Some(value) = COMMAND.get().and_then(|t| HeaderValue::from_str(t).ok()) {
             request.headers_mut().insert(TRACEPARENT, value);
         }
         request

@@ -127,3 +127,11 @@ where
     });
     sender.send_request(request).await.map_err(unavailable)
 }
+
+fn reason(e: &hyper::Error) -> String {
+    if e.is_incomplete_message() || e.is_canceled() || e.is_closed() {
+        "nothing answers at its socket (is it installed and running?)".to_owned()
+    } else {
+        e.to_string()
+    }
+}
