@@ -1,6 +1,7 @@
 //! `/metrics` of the running binary: the table beside what is served, both formats, and what promtool says of it.
 
 mod page;
+mod rules;
 
 use otternauts_harness::{Otter, kubectl, skip, until};
 use otternauts_telemetry::names::{self, Page};

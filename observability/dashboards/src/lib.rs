@@ -1,6 +1,10 @@
 //! What is made from the table of metrics. See README.md.
 
+pub mod alerts;
 pub mod docs;
+pub mod expr;
+pub mod lint;
+pub mod rules;
 pub mod stable;
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,9 @@ pub fn files(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let committed = std::fs::read_to_string(root.join(STABLE)).unwrap_or_default();
     Ok(vec![
         ("docs/metrics.md".to_owned(), docs::page()),
+        ("observability/alerts/recording.yml".to_owned(), rules::file()),
+        ("observability/alerts/alerts.yml".to_owned(), alerts::file()),
+        ("observability/alerts/alerts.test.yml".to_owned(), alerts::tests()),
         (STABLE.to_owned(), stable::grown(&committed, &stable::lines())),
     ])
 }

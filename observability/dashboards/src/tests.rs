@@ -39,3 +39,33 @@ fn a_stable_name_that_goes_is_found() {
     assert_eq!(stable::broken(&committed, &now), ["apiserver_request_total label code"]);
     assert_eq!(stable::grown(&committed, &now), committed, "making the list again does not hide it");
 }
+
+#[test]
+fn rules_and_alerts_ask_only_for_what_there_is() {
+    let recorded = rules::recordings().into_iter().map(|r| (r.name.clone(), r.expr));
+    let alerts = alerts::all().map(|a| (a.name.to_owned(), a.expr.to_owned()));
+    for (name, expr) in recorded.chain(alerts) {
+        assert_eq!(lint::check(&expr), Vec::<String>::new(), "{name}: {expr}");
+    }
+}
+
+/// Ecosystem, section 1: every alert has summary, description, and a page that is there and says what to do.
+#[test]
+fn every_alert_says_what_is_wrong_and_has_a_runbook() {
+    for alert in alerts::all() {
+        assert!(alert.name.starts_with("Otternauts"), "{}", alert.name);
+        assert!(["critical", "warning", "info"].contains(&alert.severity), "{}", alert.name);
+        assert!(!alert.summary.is_empty() && !alert.description.is_empty(), "{}", alert.name);
+        assert!(!alert.fires.series.is_empty() && !alert.quiet.is_empty(), "{} has no cases", alert.name);
+        let page = alert.runbook();
+        let text = std::fs::read_to_string(root().join(&page)).unwrap_or_else(|e| panic!("{page}: {e}"));
+        for part in ["## Meaning", "## Impact", "## Find out", "## Mend"] {
+            assert!(text.contains(part), "{page} has no part {part:?}");
+        }
+    }
+    let pages = std::fs::read_dir(root().join("docs/runbooks")).expect("the folder is there");
+    for page in pages.map(|p| p.expect("readable").file_name().into_string().expect("UTF-8")) {
+        let alert = page.strip_suffix(".md").unwrap_or_default();
+        assert!(page == "README.md" || alerts::all().any(|a| a.name == alert), "{page} belongs to no alert");
+    }
+}
