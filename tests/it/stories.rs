@@ -6,6 +6,7 @@ mod everyday;
 mod failures;
 mod health;
 mod hosts;
+mod ingress;
 mod notified;
 mod traced;
 mod voyage;

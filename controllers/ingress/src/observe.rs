@@ -155,17 +155,32 @@ fn claim(service: &Service) -> Option<Claim> {
 fn proxy(service: &Service, tasks: &[Task]) -> Proxy {
     let mut own: Vec<&Task> = tasks.iter().filter(|t| t.service_id == service.id).collect();
     own.sort_by(|a, b| b.created_at.cmp(&a.created_at));
-    let newest = |t: &&&Task| t.spec_digest == service.template_digest && t.desired_state <= TaskState::Complete;
-    let running = own.iter().find(|t| newest(t) && t.state == TaskState::Running);
-    let error = own.iter().find(|t| !t.error.is_empty()).map(|t| t.error.clone());
-    let current = running.or_else(|| own.iter().find(newest));
+    own.retain(|t| t.spec_digest == service.template_digest);
+    let wanted = |t: &&&Task| t.desired_state <= TaskState::Complete;
+    let running = own.iter().find(|t| wanted(t) && t.state == TaskState::Running);
+    let current = running.or_else(|| own.iter().find(wanted));
+    let updating = service.update_state.as_deref() == Some("updating");
     let prefix = format!("{STACK}_");
     Proxy {
         service: service.name.strip_prefix(&prefix).unwrap_or(&service.name).to_owned(),
         spec_sha256: service.labels.get(label::SPEC).cloned(),
-        updating: service.update_state.as_deref() == Some("updating"),
+        updating,
         running_on: running.map(|t| t.node_id.clone()),
         task: current.map(|t| t.id.clone()),
-        error: error.filter(|_| running.is_none()),
+        error: failure(&own, updating).filter(|_| running.is_none()),
     }
+}
+
+/// What keeps the newest version from running. One that ended once is started again by the swarm, and that is no failure yet; nor
+/// is a place that the task before it still holds while it is being replaced.
+fn failure(tasks: &[&Task], updating: bool) -> Option<String> {
+    let ended = |t: &&&Task| t.state == TaskState::Failed;
+    let loops = tasks.iter().filter(ended).count() > 1;
+    let counts = |t: &Task| match t.state {
+        TaskState::Rejected => true,
+        TaskState::Failed => loops,
+        TaskState::Pending => !updating,
+        _ => false,
+    };
+    tasks.iter().find(|t| counts(t) && !t.error.is_empty()).map(|t| t.error.clone())
 }

@@ -136,7 +136,13 @@ pub fn judge(host: &str, before: &Verdict, look: &Look, now: i64) -> Verdict {
         }
         Some(Complaint::RateLimited { .. }) | None => Verdict::default(),
     };
-    let again = now + if now - asked < MINUTE { SOON } else { LATER };
+    let pause = match &verdict.message {
+        // The proxy tries again by itself, with pauses that grow.
+        Some(_) => MINUTE,
+        None if now - asked < MINUTE => SOON,
+        None => LATER,
+    };
+    let again = now + pause;
     Verdict { asked_since: Some(asked), again, ..verdict }
 }
 

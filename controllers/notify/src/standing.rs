@@ -40,6 +40,11 @@ pub fn of(conditions: &[Condition]) -> Standing {
     if let Some(c) = BAD_WHEN_TRUE.iter().filter_map(|n| find(n)).find(|c| c.status == ConditionStatus::True) {
         return bad(c);
     }
+    // A Stack that runs, but whose domain has no certificate, is not well; one that waits for its first is on its way.
+    let domains = find("DomainsReady").filter(|c| c.status == ConditionStatus::False);
+    if let (Some(c), None) = (domains, failing) {
+        return if c.reason == "CertificatePending" { Standing::Unsettled } else { bad(c) };
+    }
     match ready {
         Some(c) if c.status == ConditionStatus::True => Standing::Well(c.message.clone()),
         Some(c) if c.status == ConditionStatus::False => bad(c),
@@ -66,7 +71,7 @@ mod tests {
     #[test]
     fn one_failure_with_many_faces_is_one_problem() {
         type Given = &'static [(&'static str, ConditionStatus, &'static str)];
-        let cases: [(Given, &str); 12] = [
+        let cases: [(Given, &str); 15] = [
             (&[], "unsettled"),
             (&[("Ready", True, "Deployed")], "well"),
             (&[("Ready", Unknown, "Lost")], "unsettled"),
@@ -92,6 +97,9 @@ mod tests {
             (&[("Ready", True, "Ready"), ("SwarmConflict", False, "None")], "well"),
             (&[("Ready", True, "Ready"), ("Unhealthy", True, "")], "Unhealthy"),
             (&[("Ready", False, "Suspended"), ("Degraded", True, "TaskFailed")], "well"),
+            (&[("Ready", True, "Deployed"), ("DomainsReady", False, "DNSMismatch")], "DNSMismatch"),
+            (&[("Ready", True, "Deployed"), ("DomainsReady", False, "CertificatePending")], "unsettled"),
+            (&[("Ready", False, "ImagePullFailed"), ("DomainsReady", False, "DNSMismatch")], "ImagePullFailed"),
             (&[("SSHReachable", False, "ConnectionFailed")], "unsettled"),
         ];
         for (given, expected) in cases {

@@ -67,6 +67,20 @@ impl Lab {
         self.ok(&["ip", &i.to_string()]).trim().to_owned()
     }
 
+    /// A program that runs another one so that it resolves names as the lab's hosts do: a control plane that looks at DNS.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn resolving(&self, program: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = PathBuf::from(self.setting("LAB_STATE")).join("resolving");
+        let (id, net, lab) = (self.setting("LAB_ID"), self.setting("LAB_NET"), self.script.display());
+        let text = format!("#!/bin/sh\nexport LAB_ID={id} LAB_NET={net}\nexec {lab} here {program} \"$@\"\n");
+        std::fs::write(&path, text).expect("the lab's directory can be written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a file of ours");
+        path
+    }
+
     /// A command as root inside host `i`, not by SSH.
     pub fn exec(&self, i: u8, command: &[&str]) -> Ran {
         let host = i.to_string();

@@ -1,0 +1,277 @@
+//! HTTPS by domain through the cluster's proxy, with certificates of the lab's own authority (OT-30 to OT-38); what goes wrong with a
+//! domain, in the product's words, and how it passes by itself (OT-F8, OT-F13 to OT-F15, OT-F18).
+
+use super::{condition, docker, get, last_error, onboard, server_in, stack_running};
+use otternauts_harness::{Lab, Otter, OtterOptions, kubectl, skip, until};
+use serde_json::{Value, json};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A control plane that resolves names as the lab does, and one manager.
+fn begin(lab: &Lab, ingress: &Value) -> Otter {
+    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
+    lab.ok(&["images", "web", "caddy"]);
+    lab.ok(&["web"]);
+    let program = lab.resolving(crate::OTTER);
+    let otter = Otter::start(OtterOptions::whole(program.to_str().expect("UTF-8")));
+    let authority = std::fs::read_to_string(lab.setting("LAB_CA")).expect("the lab's authority");
+    let acme = json!({"email": "ops@lab.example", "server": "https://acme.lab/acme/lab/directory", "caCertificates": authority});
+    set(&otter, &json!({"acme": acme, "ingress": ingress}));
+    onboard(&otter, lab, "harbour", 1, "manager");
+    server_in(&otter, "harbour", "ready", 240);
+    otter
+}
+
+fn set(otter: &Otter, spec: &Value) {
+    let patch = json!({ "spec": spec }).to_string();
+    otter.kubectl(&["patch", "cluster", "default", "--type=merge", "-p", &patch]).ok();
+}
+
+fn caddy() -> Value {
+    json!({"provider": "caddy", "version": "2.6", "publishMode": "host"})
+}
+
+fn stack(otter: &Otter, name: &str, domain: &str, version: &str, replicas: u32) {
+    let compose = json!({"services": {"web": {
+        "image": format!("registry.lab/lab/web:{version}"),
+        "deploy": {"replicas": replicas, "endpoint_mode": "dnsrr", "update_config": {"order": "start-first"}},
+        "x-otternauts": {"domains": [domain], "port": 8080},
+    }}});
+    let stack = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": name},
+        "spec": {"compose": {"inline": compose.to_string()}}});
+    otter.apply(&stack.to_string());
+}
+
+/// One request over HTTPS, with the lab's authority alone: the status and the body, or what curl says.
+fn fetch(authority: &str, address: &str, domain: &str) -> Result<String, String> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--max-time", "30", "--fail-with-body", "--cacert", authority, "--resolve"]);
+    curl.arg(format!("{domain}:443:{address}")).arg(format!("https://{domain}/"));
+    let ran = kubectl::run(&mut curl, "");
+    if ran.code == 0 { Ok(ran.stdout) } else { Err(format!("{} {}", ran.stdout, ran.stderr)) }
+}
+
+fn fetched(lab: &Lab, domain: &str, expected: &str) {
+    let (authority, address) = (lab.setting("LAB_CA"), lab.ip(1));
+    until(&format!("https://{domain}/ to say {expected:?}"), PATIENCE, || match fetch(&authority, &address, domain) {
+        Ok(body) if body.contains(expected) => Ok(()),
+        Ok(other) | Err(other) => Err(other),
+    });
+}
+
+/// The status of a stack once its first domain's certificate is in a state.
+fn certificate(otter: &Otter, name: &str, state: &str) -> Value {
+    until(&format!("the certificate of {name} to be {state}"), PATIENCE, || {
+        let status = get(otter, "stack", name)["status"].clone();
+        if status["domains"][0]["certificate"] == state { Ok(status) } else { Err(status) }
+    })
+}
+
+fn ingress(otter: &Otter, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    until(&format!("the ingress to be {what}"), PATIENCE, || {
+        let status = get(otter, "cluster", "default")["status"]["ingress"].clone();
+        if holds(&status) { Ok(status) } else { Err(status) }
+    })
+}
+
+fn events(otter: &Otter, object: &str, reason: &str) -> usize {
+    let all = otter.kubectl(&["get", "events", "-A", "-o", "json"]).json();
+    let about = |e: &&Value| e["involvedObject"]["name"] == object && e["reason"] == reason;
+    all["items"].as_array().expect("events").iter().filter(about).count()
+}
+
+/// Clients that ask again and again, each over a connection of its own; answers what failed and how many did not.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: Vec<std::thread::JoinHandle<(u64, Vec<String>)>>,
+}
+
+impl Load {
+    fn start(lab: &Lab, domain: &'static str, clients: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = || {
+            let (stop, authority, address) = (Arc::clone(&stop), lab.setting("LAB_CA"), lab.ip(1));
+            std::thread::spawn(move || {
+                let (mut good, mut bad) = (0, Vec::new());
+                while !stop.load(Ordering::Relaxed) {
+                    match fetch(&authority, &address, domain) {
+                        Ok(_) => good += 1,
+                        Err(error) => bad.push(error),
+                    }
+                }
+                (good, bad)
+            })
+        };
+        let clients = (0..clients).map(|_| client()).collect();
+        Self { stop, clients }
+    }
+
+    fn end(self) -> (u64, Vec<String>) {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = self.clients.into_iter().map(|c| c.join().expect("a client does not panic"));
+        all.fold((0, Vec::new()), |(good, mut bad), (more, worse)| {
+            bad.extend(worse);
+            (good + more, bad)
+        })
+    }
+}
+
+#[test]
+fn a_stack_answers_over_https_at_its_domain_ot_34() {
+    let Some(lab) = Lab::take("a_stack_answers_over_https_at_its_domain_ot_34") else { return };
+    https_by_domain(&lab, &caddy());
+    match std::env::var("OTTERNAUTS_TEST_TRAEFIK_IMAGE") {
+        Ok(image) => {
+            lab.ok(&["down"]);
+            https_by_domain(&lab, &json!({"provider": "traefik", "image": image, "publishMode": "host"}));
+        }
+        Err(_) => skip::untested("HTTPS by domain with Traefik", "OTTERNAUTS_TEST_TRAEFIK_IMAGE names no image"),
+    }
+}
+
+fn https_by_domain(lab: &Lab, provider: &Value) {
+    let otter = begin(lab, provider);
+    stack(&otter, "duo", "duo.apps.lab", "v1", 2);
+    fetched(lab, "duo.apps.lab", "web v1");
+    let status = certificate(&otter, "duo", "issued");
+    assert!(status["domains"][0]["notAfter"].as_str().is_some_and(|t| t.starts_with("20")), "{status}");
+    assert_eq!(condition(&status, "DomainsReady")["status"], "True", "{status}");
+    assert_eq!(status["lastError"], Value::Null, "{status}");
+    assert_eq!(events(&otter, "duo", "CertificateIssued"), 1);
+    let runs = ingress(&otter, "deployed", |i| i["phase"] == "deployed");
+    assert_eq!((&runs["server"], &runs["lastError"]), (&json!("harbour"), &Value::Null), "{runs}");
+    let mounts = docker(
+        lab,
+        1,
+        &["service", "inspect", "otternauts-ingress_caddy", "-f", "{{json .Spec.TaskTemplate.ContainerSpec.Mounts}}"],
+    );
+    assert!(provider["provider"] != "caddy" || !mounts.contains("docker.sock"), "{mounts}");
+
+    // Plain HTTP is sent to HTTPS.
+    let to = format!("duo.apps.lab:80:{}", lab.ip(1));
+    let form = "%{http_code} %{redirect_url}";
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-o", "/dev/null", "-w", form, "--resolve", &to, "http://duo.apps.lab/x"]);
+    let answer = kubectl::run(&mut curl, "");
+    assert!(answer.ok().starts_with("30") && answer.stdout.ends_with(" https://duo.apps.lab/x"), "{}", answer.stdout);
+
+    // A younger stack cannot take the domain: it says whose it is.
+    stack(&otter, "pirate", "duo.apps.lab", "v3", 1);
+    let refused = last_error(&otter, "stack", "pirate", "Domain duo.apps.lab belongs to Stack default/duo", 120);
+    assert_eq!(condition(&refused, "DomainsReady")["reason"], "DomainConflict", "{refused}");
+    fetched(lab, "duo.apps.lab", "web v1");
+    otter.kubectl(&["delete", "stack", "pirate", "--timeout=120s"]).ok();
+
+    // A rolling update under constant load: no request fails.
+    let load = Load::start(lab, "duo.apps.lab", 4);
+    stack(&otter, "duo", "duo.apps.lab", "v2", 2);
+    stack_running(&otter, "duo", 180);
+    fetched(lab, "duo.apps.lab", "web v2");
+    let (good, bad) = load.end();
+    assert!(good > 50 && bad.is_empty(), "{good} requests answered, {} failed: {:?}", bad.len(), bad.first());
+
+    if provider["provider"] == "caddy" {
+        versions_and_failures_of_the_proxy(lab, &otter);
+    }
+}
+
+/// OT-38, OT-F8, OT-F18.
+fn versions_and_failures_of_the_proxy(lab: &Lab, otter: &Otter) {
+    set(otter, &json!({"ingress": {"version": "9.9"}}));
+    let failed = ingress(otter, "failed", |i| i["phase"] == "failed");
+    let error = failed["lastError"].as_str().unwrap_or_default();
+    assert!(error.starts_with("Ingress deployment failed. ") && error.contains("caddy:9.9"), "{failed}");
+    assert_eq!(failed["reason"], "IngressDeployFailed");
+    assert!(events(otter, "default", "IngressDeployFailed") >= 1);
+    set(otter, &json!({"ingress": {"version": "2"}}));
+    let runs = ingress(otter, "upgraded", |i| i["phase"] == "deployed" && i["version"] == "2");
+    assert_eq!(runs["lastError"], Value::Null, "{runs}");
+    fetched(lab, "duo.apps.lab", "web v2");
+    let index = || super::indexes(lab, 1);
+    let before = index();
+    assert_eq!(events(otter, "duo", "CertificateIssued"), 1, "its certificate stayed");
+
+    // The proxy dies: the swarm starts it again, with its routes, and it is told.
+    let container = docker(lab, 1, &["ps", "-q", "--filter", "name=otternauts-ingress_caddy"]);
+    docker(lab, 1, &["kill", &container]);
+    ingress(otter, "down", |i| i["phase"] != "deployed");
+    ingress(otter, "up again", |i| i["phase"] == "deployed");
+    fetched(lab, "duo.apps.lab", "web v2");
+    assert!(events(otter, "default", "IngressDown") + events(otter, "default", "IngressDeployFailed") >= 2);
+    assert_eq!(index(), before, "nothing was deployed again");
+
+    // The last domain goes, and a person no longer asks for an ingress: so does the proxy.
+    otter.kubectl(&["delete", "stack", "duo", "--timeout=120s"]).ok();
+    otter
+        .kubectl(&["patch", "cluster", "default", "--type=merge", "-p", r#"{"spec":{"ingress":{"provider":"none"}}}"#])
+        .ok();
+    until("no service to be left", PATIENCE, || {
+        let left = docker(lab, 1, &["service", "ls", "--format", "{{.Name}}"]);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    until("the ingress to be no more", PATIENCE, || {
+        let status = get(otter, "cluster", "default")["status"].clone();
+        if status["ingress"].is_null() { Ok(()) } else { Err(status) }
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_domain_is_told_and_passes_by_itself_ot_f13_f14_f15() {
+    let Some(lab) = Lab::take("what_is_wrong_with_a_domain_is_told_and_passes_by_itself_ot_f13_f14_f15") else {
+        return;
+    };
+    let otter = begin(&lab, &caddy());
+    stack(&otter, "first", "first.apps.lab", "v1", 1);
+    certificate(&otter, "first", "issued");
+
+    // DNS that points nowhere (OT-F13), and a port 80 that nobody reaches (OT-F14).
+    stack(&otter, "adrift", "adrift.lab", "v1", 1);
+    let sentence = "Cannot obtain certificate for adrift.lab: DNS does not resolve to a cluster node";
+    let told = last_error(&otter, "stack", "adrift", sentence, 120);
+    assert_eq!(told["domains"][0]["reason"], "DNSMismatch", "{told}");
+    assert_eq!(condition(&told, "DomainsReady")["reason"], "DNSMismatch", "{told}");
+    assert_eq!(events(&otter, "adrift", "DNSMismatch"), 1);
+    lab.ok(&["block", "ctl", "1", "tcp/80"]);
+    stack(&otter, "blocked", "blocked.apps.lab", "v1", 1);
+    let sentence = "Cannot obtain certificate: HTTP challenge failed. Ensure port 80 is accessible from the internet.";
+    let told = last_error(&otter, "stack", "blocked", sentence, 120);
+    assert_eq!(condition(&told, "DomainsReady")["reason"], "HTTPChallengeFailed", "{told}");
+    assert_eq!(orders(&lab, &["adrift.lab", "blocked.apps.lab"]), 0, "nothing was asked for");
+    lab.ok(&["name", "adrift.lab", &lab.ip(1)]);
+    lab.ok(&["heal"]);
+
+    // Both are looked at again within a minute. Meanwhile the authority has had enough (OT-F15).
+    let mended = [("adrift", "adrift.lab"), ("blocked", "blocked.apps.lab")];
+    for (name, domain) in mended {
+        let status = certificate(&otter, name, "issued");
+        assert_eq!(condition(&status, "DomainsReady")["status"], "True", "{status}");
+        fetched(&lab, domain, "web v1");
+        until(&format!("{name} to have no error"), PATIENCE, || {
+            let status = get(&otter, "stack", name)["status"].clone();
+            if status["lastError"].is_null() { Ok(()) } else { Err(status) }
+        });
+    }
+    lab.ok(&["acme", "limited", "30"]);
+    stack(&otter, "greedy", "greedy.apps.lab", "v1", 1);
+    let limited = certificate(&otter, "greedy", "failed");
+    let at = limited["domains"][0]["retryAt"].as_str().expect("a time").to_owned();
+    let sentence = format!("Let's Encrypt rate limit reached. Try again in {at}.");
+    let limited = last_error(&otter, "stack", "greedy", &sentence, 30);
+    assert_eq!(condition(&limited, "DomainsReady")["reason"], "RateLimited", "{limited}");
+    lab.ok(&["acme", "ok"]);
+    let issued = certificate(&otter, "greedy", "issued");
+    assert!(issued["domains"][0]["retryAt"].is_null(), "{issued}");
+    fetched(&lab, "greedy.apps.lab", "web v1");
+    assert_eq!(events(&otter, "greedy", "RateLimited"), 1, "told once");
+}
+
+/// How often the proxy has asked for a certificate of these, by its own log.
+fn orders(lab: &Lab, hosts: &[&str]) -> usize {
+    let log = lab.exec(1, &["docker", "service", "logs", "otternauts-ingress_caddy"]);
+    let asked = |l: &&str| l.contains("obtaining certificate") && hosts.iter().any(|h| l.contains(h));
+    format!("{}{}", log.stdout, log.stderr).lines().filter(asked).count()
+}
