@@ -28,8 +28,8 @@ bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another 
 	$(CARGO) build --release --locked --bin otter
 	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json
 	@if tests/lab/lab doctor >/dev/null 2>&1; then \
-		DEMO_OTTER=$$PWD/target/release/otter DEMO_ONCE=1 DEMO_IDLE=60 tests/demo | grep 'idle with'; \
-	else echo 'SKIPPED, NOT MEASURED: idle with 2 servers and 1 stack (needs the lab of real hosts)'; fi
+		OTTER=$$PWD/target/release/otter tests/idle; \
+	else echo 'SKIPPED, NOT MEASURED: idle with 5 servers and 10 stacks (needs the lab of real hosts)'; fi
 
 generate: ## what is made and committed: the client profile, the SDKs' models; from the table of metrics: docs, rules, dashboards
 	$(CARGO) run --locked --quiet -p otternauts-generate
