@@ -30,8 +30,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry", "reconciler"]),
     ("health", &["types", "compose", "fleet", "telemetry", "reconciler"]),
     ("ingress", &["meta", "types", "compose", "fleet", "reconciler"]),
+    ("healing", &["types", "rules", "fleet", "telemetry"]),
     ("notify", &["meta", "types", "telemetry", "reconciler"]),
-    ("cli", &["meta", "types", "compose", "telemetry"]),
+    ("cli", &["meta", "types", "compose", "rules", "telemetry"]),
     (
         "boot",
         &[
@@ -48,6 +49,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "deploy",
             "health",
             "ingress",
+            "healing",
             "notify",
             "telemetry",
         ],

@@ -4,6 +4,7 @@ mod ailing;
 pub mod crashes;
 mod everyday;
 mod failures;
+mod healing;
 mod health;
 mod hosts;
 mod ingress;

@@ -69,8 +69,8 @@ pub enum Hold {
     Busy,
     /// Its own action is not over.
     Acting,
-    /// Another rule acts, or has just acted, on the same target.
-    Other(String),
+    /// Another rule acts, or has just acted (then until this time), on the same target.
+    Other(String, Option<i64>),
     /// Until this time.
     Cooldown(i64),
     /// The cooldown, longer because the action did not help: until this time.
@@ -86,8 +86,8 @@ impl Hold {
     pub fn until(&self) -> Option<i64> {
         match self {
             Self::Cooldown(at) | Self::Backoff(at) | Self::Full(at) => Some(*at),
-            Self::Budget(at) => *at,
-            Self::Busy | Self::Acting | Self::Other(_) => None,
+            Self::Budget(at) | Self::Other(_, at) => *at,
+            Self::Busy | Self::Acting => None,
         }
     }
 }
@@ -164,7 +164,11 @@ fn hold(
         && !bounds.dry_run
         && let Some(other) = others.iter().find(|a| is_at_work(a, subject.target, now))
     {
-        return Some(Hold::Other(other.rule.clone()));
+        let until = match other.state {
+            State::Over(at) => Some(at.saturating_add(SETTLE)),
+            State::Intended | State::Dry => None,
+        };
+        return Some(Hold::Other(other.rule.clone(), until));
     }
     waits(bounds, subject.target, &own, expr.reach(), now)
         .or_else(|| spent(bounds, &own, now))

@@ -1,12 +1,14 @@
 //! What can be typed. What it does is in `commands`.
 
 mod deploy;
+mod heal;
 mod inspect;
 mod notify;
 mod server;
 mod value;
 
 pub use deploy::{Deploy, EnvFrom, EnvSourceKind, PolicyLevel, Report, Validate};
+pub use heal::{HealCommand, HealTest};
 pub use inspect::{Completion, Health, Logs, Object, ObjectKind, Status, Version};
 pub use notify::{NotifyCommand, NotifyTest};
 pub use server::{Confirm, Connection, Remove, Role, ServerAdd, ServerCommand};
@@ -59,6 +61,9 @@ pub enum Command {
     Status(Status),
     /// Say whether servers, stacks and services are well; the exit code says it too
     Health(Health),
+    /// Try out the rules that heal
+    #[command(subcommand)]
+    Heal(HealCommand),
     /// Print the log of a stack, merged over its tasks
     Logs(Logs),
     /// Try out who is told what happens

@@ -2,6 +2,7 @@
 
 mod completion;
 mod deploy;
+mod heal;
 mod health;
 mod logs;
 mod notify;
@@ -23,6 +24,7 @@ pub async fn run(otter: Otter, mut command: clap::Command) -> anyhow::Result<Cod
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => status::run(global, &args).await,
         Command::Health(args) => health::run(global, &args).await,
+        Command::Heal(args) => heal::run(&args),
         Command::Logs(args) => logs::run(global, &args).await,
         Command::Notify(args) => notify::run(global, &args).await,
         Command::Version(args) => version::run(global, &args).await,

@@ -105,6 +105,7 @@ fn command_name(command: &args::Command) -> &'static str {
         C::Validate(_) => "validate",
         C::Status(_) => "status",
         C::Health(_) => "health",
+        C::Heal(_) => "heal",
         C::Logs(_) => "logs",
         C::Notify(_) => "notify",
         C::Version(_) => "version",

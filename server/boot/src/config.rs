@@ -124,11 +124,13 @@ pub enum Controller {
     Deploy,
     Health,
     Ingress,
+    Healing,
     Notify,
 }
 
 impl Controller {
-    pub const ALL: [Self; 5] = [Self::Onboarding, Self::Deploy, Self::Health, Self::Ingress, Self::Notify];
+    pub const ALL: [Self; 6] =
+        [Self::Onboarding, Self::Deploy, Self::Health, Self::Ingress, Self::Healing, Self::Notify];
 
     /// The name of its ServiceAccount in `otternauts-system`, and in `--controllers`.
     pub fn name(self) -> &'static str {
@@ -137,6 +139,7 @@ impl Controller {
             Self::Deploy => "deploy",
             Self::Health => "health",
             Self::Ingress => "ingress",
+            Self::Healing => "healing",
             Self::Notify => "notify",
         }
     }
@@ -208,7 +211,8 @@ mod tests {
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
         check(
             unknown,
-            "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, health, ingress, notify",
+            "there is no controller \"cooking\": use all, none, or some of onboarding, deploy, health, ingress, healing, \
+             notify",
         );
         let missing = ServeArgs { config: Some(PathBuf::from("/does/not/exist")), ..ServeArgs::default() };
         check(missing, "cannot read /does/not/exist");

@@ -119,6 +119,7 @@ async fn run(
         Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
         Controller::Health => otternauts_health::run(client, fleet, shutdown).await?,
         Controller::Ingress => otternauts_ingress::run(client, fleet, shutdown).await?,
+        Controller::Healing => otternauts_healing::run(client, fleet, shutdown).await?,
         Controller::Notify => otternauts_notify::run(client, Arc::clone(fleet.metrics()), shutdown).await?,
     }
     Ok(())

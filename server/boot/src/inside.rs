@@ -30,6 +30,7 @@ where
         Controller::Deploy => HeaderValue::from_static("otternauts-deploy"),
         Controller::Health => HeaderValue::from_static("otternauts-health"),
         Controller::Ingress => HeaderValue::from_static("otternauts-ingress"),
+        Controller::Healing => HeaderValue::from_static("otternauts-healing"),
         Controller::Notify => HeaderValue::from_static("otternauts-notify"),
     };
     let service = api.map_request(move |mut request: Request<kube::client::Body>| {

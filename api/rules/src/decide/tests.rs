@@ -80,14 +80,14 @@ fn a_rule_that_holds_acts_within_its_bounds_only_ao_19() {
             bounds(),
             vec![],
             vec![other(WEB, ago(50), State::Intended)],
-            held(Hold::Other("default/older".into())),
+            held(Hold::Other("default/older".into(), None)),
         ),
         (
             "another rule is at work on the whole stack",
             bounds(),
             vec![],
             vec![other("Stack/default/shop", ago(50), State::Intended)],
-            held(Hold::Other("default/older".into())),
+            held(Hold::Other("default/older".into(), None)),
         ),
         (
             "on a stack with a longer name",

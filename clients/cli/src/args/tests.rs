@@ -40,6 +40,7 @@ fn what_the_demo_and_the_stories_type_is_understood() {
         "otter version --client -o json",
         "otter completion fish",
         "otter -n shop notify test ops --timeout 30s",
+        "otter heal test recording.yaml --output json",
     ] {
         if let Err(error) = parse(line) {
             panic!("{line}: {error}");

@@ -15,6 +15,7 @@ pub(super) fn all() -> Vec<Value> {
     found.extend(controller("deploy", &deploy_rules()));
     found.extend(controller("health", &health_rules()));
     found.extend(controller("ingress", &ingress_rules()));
+    found.extend(controller("healing", &healing_rules()));
     found.extend(controller("notify", &notify_rules()));
     found
 }
@@ -242,6 +243,16 @@ fn ingress_rules() -> Vec<Value> {
     rules.push(rule(&[otternauts_types::GROUP], &["clusters/status", "stacks/status"], &["get", "patch"]));
     // The servers' private keys, by name, one at a time: never a list of everybody's Secrets.
     rules.push(rule(&[""], &["secrets"], &["get"]));
+    rules
+}
+
+fn healing_rules() -> Vec<Value> {
+    let mut rules = common_rules();
+    rules.push(rule(&[otternauts_types::GROUP], &["stacks", "servers", "deployments", "healrules"], &READ));
+    rules.push(rule(&[otternauts_types::GROUP], &["healrules/status"], &["get", "update", "patch"]));
+    // To roll back, and to drain.
+    rules.push(rule(&[otternauts_types::GROUP], &["deployments"], &["create"]));
+    rules.push(rule(&[otternauts_types::GROUP], &["servers"], &["patch"]));
     rules
 }
 

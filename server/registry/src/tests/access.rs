@@ -103,6 +103,26 @@ async fn an_update_that_creates_needs_the_right_to_create_row_i15() {
 }
 
 #[tokio::test]
+async fn the_healing_account_may_do_what_its_actions_need_and_reads_no_secret() {
+    let world = world().await;
+    let account = Caller::new(otternauts_auth::User::service_account("otternauts-system", "healing", ""), "test");
+    for (verb, group, resource, expected) in [
+        ("watch", "otternauts.dev", "healrules", true),
+        ("patch", "otternauts.dev", "healrules", false),
+        ("watch", "otternauts.dev", "stacks", true),
+        ("patch", "otternauts.dev", "stacks", false),
+        ("create", "otternauts.dev", "deployments", true),
+        ("delete", "otternauts.dev", "deployments", false),
+        ("patch", "otternauts.dev", "servers", true),
+        ("delete", "otternauts.dev", "servers", false),
+        ("create", "events.k8s.io", "events", true),
+        ("get", "", "secrets", false),
+    ] {
+        assert_eq!(may(&world, &account, verb, group, resource, "shop"), expected, "{verb} {resource}");
+    }
+}
+
+#[tokio::test]
 async fn the_notify_account_reads_secrets_by_name_only_and_writes_nothing_of_others() {
     let world = world().await;
     let account = Caller::new(otternauts_auth::User::service_account("otternauts-system", "notify", ""), "test");

@@ -1,0 +1,125 @@
+//! What engines tell, one look at each when it is followed anew, and what is measured while a rule needs it.
+
+use crate::context::Context;
+use futures::StreamExt as _;
+use otternauts_fleet::docker::Event;
+use otternauts_fleet::{End, News, Notice};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::task::AbortHandle;
+
+const STACK: &str = "com.docker.stack.namespace";
+const SERVICE: &str = "com.docker.swarm.service.name";
+
+/// Takes in what is told, for ever.
+pub async fn listen(ctx: Arc<Context>, notices: impl futures::Stream<Item = Notice> + Send) {
+    // Some may be followed already; what they told before is not told to us.
+    for server in ctx.fleet.all_followed() {
+        look(&ctx, &server).await;
+    }
+    let mut notices = std::pin::pin!(notices);
+    while let Some(notice) = notices.next().await {
+        hear(&ctx, notice).await;
+        ctx.wake.notify_one();
+    }
+}
+
+async fn hear(ctx: &Context, notice: Notice) {
+    match notice.news {
+        News::Followed => look(ctx, &notice.server).await,
+        News::Missed => {
+            for server in ctx.fleet.all_followed() {
+                look(ctx, &server).await;
+            }
+        }
+        News::Event(event) => checked(ctx, &notice.server, &event),
+        News::Ended(end) => ended(ctx, &end),
+        News::Lost(_) => ctx.board(|board| board.lost(&notice.server, ctx.now())),
+    }
+}
+
+/// The stack and the compose file's name of the service that a container is of.
+fn place(attributes: &BTreeMap<String, String>) -> Option<(&str, &str)> {
+    let stack = attributes.get(STACK)?;
+    let service = attributes.get(SERVICE)?.strip_prefix(stack.as_str())?.strip_prefix('_')?;
+    Some((stack, service))
+}
+
+fn checked(ctx: &Context, server: &str, event: &Event) {
+    let unhealthy = match event.action.as_str() {
+        "health_status: unhealthy" => true,
+        "health_status: healthy" => false,
+        _ => return,
+    };
+    let Some((stack, service)) = place(&event.attributes) else { return };
+    ctx.board(|board| board.checked(server, stack, service, &event.id, unhealthy, ctx.now()));
+}
+
+fn ended(ctx: &Context, end: &End) {
+    let Some((stack, service)) = place(&end.attributes) else { return };
+    ctx.board(|board| board.ended(stack, service, end, ctx.now()));
+}
+
+/// The containers of a server whose health check fails now. One that does not answer is not known.
+async fn look(ctx: &Context, server: &str) {
+    let Some(host) = ctx.fleet.followed(server) else { return };
+    let asked = async { host.docker().await?.swarm_containers().await };
+    let containers = match asked.await {
+        Ok(containers) => containers,
+        Err(error) => {
+            tracing::debug!(server, %error, "the containers of an engine are not known");
+            return ctx.board(|board| board.lost(server, ctx.now()));
+        }
+    };
+    ctx.board(|board| {
+        board.heard(server, ctx.now());
+        for container in containers.iter().filter(|c| c.unhealthy) {
+            let Some((stack, service)) = place(&container.labels) else { continue };
+            board.checked(server, stack, service, &container.id, true, ctx.now());
+        }
+    });
+}
+
+/// The servers that are measured because a rule needs it.
+#[derive(Default)]
+pub struct Measured {
+    servers: BTreeMap<String, AbortHandle>,
+    /// How far back rules look, in milliseconds.
+    keep: Arc<AtomicI64>,
+}
+
+impl Measured {
+    /// Measures these servers from now on, and no others.
+    pub fn only(&mut self, ctx: &Arc<Context>, wanted: &BTreeSet<String>, keep: i64) {
+        self.keep.store(keep, Ordering::Relaxed);
+        self.servers.retain(|name, task| {
+            let stays = wanted.contains(name);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for name in wanted {
+            if !self.servers.contains_key(name) {
+                let task = tokio::spawn(measure(Arc::clone(ctx), name.clone(), Arc::clone(&self.keep)));
+                self.servers.insert(name.clone(), task.abort_handle());
+            }
+        }
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.servers.values().for_each(AbortHandle::abort);
+    }
+}
+
+async fn measure(ctx: Arc<Context>, server: String, keep: Arc<AtomicI64>) {
+    let mut samples = ctx.fleet.samples(&server);
+    loop {
+        let round = samples.next().await;
+        ctx.board(|board| board.measured(&server, &round, keep.load(Ordering::Relaxed)));
+        ctx.wake.notify_one();
+    }
+}

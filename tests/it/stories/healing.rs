@@ -1,0 +1,200 @@
+//! Rules heal what they are about, once, within their bounds, also over a crash (OT-71, AO-5, AO-18, AO-19; issue 4 item 3).
+
+use super::{condition, docker, get, onboard, server_in, stack_running};
+use otternauts_harness::{Lab, Otter, until};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn stack(otter: &Otter) -> String {
+    let quick = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}});
+    let bound = json!({"endpoint_mode": "dnsrr", "resources": {"limits": {"cpus": "0.3"}}});
+    let busybox = "registry.lab/library/busybox:1.35";
+    let compose = json!({"services": {
+        "web": {"image": "registry.lab/lab/web:v1", "deploy": quick},
+        "mill": {"image": busybox, "command": ["sh", "-c", "while :; do :; done"], "deploy": bound},
+        "pier": {"image": busybox, "command": ["sleep", "100000"], "deploy": quick},
+    }});
+    let spec = json!({"compose": {"inline": compose.to_string()}});
+    let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "bay"}, "spec": spec});
+    otter.apply(&object.to_string());
+    stack_running(otter, "bay", 180)["swarmStack"].as_str().expect("a name").to_owned()
+}
+
+/// A rule about one service of the stack, for an hour's cooldown.
+fn rule(otter: &Otter, name: &str, service: &str, condition: &str, more: &Value) {
+    let mut spec = json!({"target": {"stack": "bay", "service": service}, "condition": condition, "action": "restart",
+        "cooldown": "1h", "budgetPerHour": 3});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    let object =
+        json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": {"name": name}, "spec": spec});
+    otter.apply(&object.to_string());
+}
+
+/// The status of a rule, once it is as expected.
+#[track_caller]
+fn told(otter: &Otter, name: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    until(&format!("rule {name}: {what}"), PATIENCE, || {
+        let status = get(otter, "healrule", name)["status"].clone();
+        if is(&status) { Ok(status) } else { Err(status) }
+    })
+}
+
+fn last(status: &Value) -> &Value {
+    status["recentActions"].as_array().and_then(|all| all.last()).unwrap_or(&Value::Null)
+}
+
+/// How often the tasks of a service were replaced by force.
+fn forced(lab: &Lab, service: &str) -> String {
+    docker(lab, 1, &["service", "inspect", service, "--format", "{{.Spec.TaskTemplate.ForceUpdate}}"])
+}
+
+/// Notes of Events with this reason about an object, each as often as it was counted.
+fn events(otter: &Otter, kind: &str, name: &str, reason: &str) -> Vec<String> {
+    let all = otter.kubectl(&["get", "events.v1.events.k8s.io", "-o", "json"]).json();
+    let about = |e: &&Value| e["regarding"]["kind"] == kind && e["regarding"]["name"] == name && e["reason"] == reason;
+    let times = |e: &Value| e["series"]["count"].as_u64().unwrap_or(1);
+    let notes = all["items"].as_array().expect("events").iter().filter(about);
+    let times = notes.map(|e| (e["note"].as_str().unwrap_or_default().to_owned(), times(e)));
+    times.flat_map(|(note, n)| (0..n).map(move |_| note.clone())).collect()
+}
+
+/// The container of a service that runs, once there is one that is not `old`.
+fn container(lab: &Lab, service: &str, old: &str) -> String {
+    until(&format!("a container of {service}"), PATIENCE, || {
+        let filter = format!("label=com.docker.swarm.service.name={service}");
+        let all = docker(lab, 1, &["ps", "-q", "--no-trunc", "--filter", &filter]);
+        match all.lines().find(|id| !id.is_empty() && *id != old) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(all),
+        }
+    })
+}
+
+fn metric(otter: &Otter, line: &str) -> Option<String> {
+    let all = otter.curl_admin("/metrics", &[]).ok().to_owned();
+    all.lines().find_map(|l| l.strip_prefix(line)).map(|value| value.trim().to_owned())
+}
+
+#[test]
+fn a_rule_heals_once_within_its_bounds_also_over_a_crash_ao_19() {
+    let Some(lab) = Lab::take("a_rule_heals_once_within_its_bounds_also_over_a_crash_ao_19") else { return };
+    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
+    lab.ok(&["images"]);
+    let mut otter = crate::whole();
+    onboard(&otter, &lab, "harbour", 1, "manager");
+    server_in(&otter, "harbour", "ready", 240);
+    let name = stack(&otter);
+    what_crashes_is_restarted_once_and_then_left_alone(&otter, &lab, &name);
+    a_dry_run_measures_says_and_does_nothing(&otter, &lab, &name);
+    a_service_grows_to_its_bound(&otter, &lab, &name);
+    a_crash_between_intent_and_act_loses_nothing_and_repeats_nothing(&mut otter, &lab, &name);
+}
+
+fn what_crashes_is_restarted_once_and_then_left_alone(otter: &Otter, lab: &Lab, name: &str) {
+    let web = format!("{name}_web");
+    rule(otter, "crash", "web", "restarts >= 2 in 1h", &json!({}));
+    told(otter, "crash", "watched", |s| condition(s, "Ready")["status"] == "True");
+    let mut id = String::new();
+    let mut die = || {
+        id = container(lab, &web, &id);
+        docker(lab, 1, &["kill", &id]);
+    };
+    die();
+    die();
+    let status = told(otter, "crash", "acted once", |s| last(s)["state"] == "Done");
+    let action = last(&status).clone();
+    assert_eq!((&action["target"], &action["action"]), (&json!("Stack/default/bay/web"), &json!("restart")));
+    assert_eq!(action["cause"], "restarts 2 >= 2 in 1h", "{status}");
+    assert_eq!((&status["actionsTaken"], forced(lab, &web).as_str()), (&json!(1), "1"));
+    let note = vec!["rule default/crash: restart: restarted: restarts 2 >= 2 in 1h".to_owned()];
+    until("one Event on the rule and one on the Stack", PATIENCE, || {
+        let seen = [events(otter, "HealRule", "crash", "Healed"), events(otter, "Stack", "bay", "Healed")];
+        if seen == [note.clone(), note.clone()] { Ok(()) } else { Err(seen) }
+    });
+    let line = "otternauts_heal_actions_total{rule=\"default/crash\",action=\"restart\",result=\"done\"}";
+    assert_eq!(metric(otter, line).as_deref(), Some("1"));
+    // It goes on crashing: the cooldown holds.
+    stack_running(otter, "bay", 120);
+    die();
+    die();
+    die();
+    let status = told(otter, "crash", "held back", |s| condition(s, "Suppressed")["reason"] == "Cooldown");
+    assert_eq!((&status["firing"], &status["actionsTaken"]), (&json!(true), &json!(1)), "{status}");
+    assert_eq!(forced(lab, &web), "1");
+    let firing = metric(otter, "otternauts_heal_rule_firing{rule=\"default/crash\"}");
+    assert_eq!(firing.as_deref(), Some("1"));
+    // A rule that is gone leaves nothing behind.
+    otter.kubectl(&["delete", "healrule", "crash"]).ok();
+    until("its series to be gone", PATIENCE, || match metric(otter, line) {
+        None => Ok(()),
+        Some(value) => Err(value),
+    });
+}
+
+fn a_dry_run_measures_says_and_does_nothing(otter: &Otter, lab: &Lab, name: &str) {
+    let mill = format!("{name}_mill");
+    let before = docker(lab, 1, &["service", "inspect", &mill, "--format", "{{.Version.Index}}"]);
+    rule(otter, "hot", "mill", "cpu > 5% for 20s", &json!({"dryRun": true}));
+    let status = told(otter, "hot", "said what it would do", |s| last(s)["state"] == "DryRun");
+    let cause = last(&status)["cause"].as_str().expect("a cause").to_owned();
+    assert!(cause.starts_with("cpu ") && cause.ends_with(" % > 5 % for 20s"), "{cause}");
+    assert_eq!(status["actionsTaken"], 0);
+    until("the Event", PATIENCE, || {
+        let seen = events(otter, "Stack", "bay", "HealDryRun");
+        if seen == [format!("rule default/hot would restart Stack/default/bay/mill: {cause}")] {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    assert_eq!(docker(lab, 1, &["service", "inspect", &mill, "--format", "{{.Version.Index}}"]), before);
+    otter.kubectl(&["delete", "healrule", "hot"]).ok();
+}
+
+fn a_service_grows_to_its_bound(otter: &Otter, lab: &Lab, name: &str) {
+    let pier = format!("{name}_pier");
+    let more = json!({"action": "scale", "scale": {"by": 5, "max": 2}, "cooldown": "5s"});
+    rule(otter, "grow", "pier", "replicas.desired >= 1", &more);
+    let status = told(otter, "grow", "scaled", |s| last(s)["state"] == "Done");
+    assert_eq!(last(&status)["message"], "scaled from 1 to 2 replicas", "{status}");
+    // And no further: it says so, less and less often.
+    let status = told(otter, "grow", "at its bound", |s| last(s)["state"] == "Failed");
+    assert_eq!(last(&status)["message"], "it has 2 replicas, and 2 is the most", "{status}");
+    let replicas = docker(lab, 1, &["service", "inspect", &pier, "--format", "{{.Spec.Mode.Replicated.Replicas}}"]);
+    assert_eq!(replicas, "2");
+    otter.kubectl(&["delete", "healrule", "grow"]).ok();
+}
+
+/// The host hangs, so that what is intended cannot be done; then we are killed.
+fn a_crash_between_intent_and_act_loses_nothing_and_repeats_nothing(otter: &mut Otter, lab: &Lab, name: &str) {
+    let web = format!("{name}_web");
+    stack_running(otter, "bay", 120);
+    let before: u32 = forced(lab, &web).parse().expect("a number");
+    lab.ok(&["freeze", "1"]);
+    rule(otter, "always", "web", "replicas.desired >= 1", &json!({}));
+    told(otter, "always", "intended", |s| last(s)["state"] == "Intended");
+    otter.kill();
+    lab.ok(&["thaw", "1"]);
+    assert_eq!(forced(lab, &web), before.to_string(), "nothing was done yet");
+    otter.boot();
+    let status = told(otter, "always", "done after all", |s| last(s)["state"] == "Done");
+    assert_eq!((&status["actionsTaken"], forced(lab, &web)), (&json!(1), (before + 1).to_string()), "{status}");
+
+    // Killed after the act and before it was written: the same again, as the API would have had it.
+    let mut action = last(&status).clone();
+    for key in ["finishedAt", "message"] {
+        action.as_object_mut().expect("an object").remove(key);
+    }
+    action["state"] = json!("Started");
+    let patch = json!({"status": {"recentActions": [action], "actionsTaken": 0}}).to_string();
+    otter.kubectl(&["patch", "healrule", "always", "--subresource=status", "--type=merge", "-p", &patch]).ok();
+    otter.kill();
+    otter.boot();
+    let status = told(otter, "always", "looked at", |s| last(s)["state"] == "Done");
+    assert_eq!(last(&status)["message"], "it was changed before we were interrupted: not repeated", "{status}");
+    assert_eq!((&status["actionsTaken"], forced(lab, &web)), (&json!(1), (before + 1).to_string()), "{status}");
+}
