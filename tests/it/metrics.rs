@@ -1,6 +1,7 @@
 //! `/metrics` of the running binary: the table beside what is served, both formats, and what promtool says of it.
 
 mod page;
+mod prometheus;
 mod rules;
 
 use otternauts_harness::{Otter, kubectl, skip, until};
@@ -82,17 +83,8 @@ fn what_is_served_is_what_the_table_says_and_promtool_finds_nothing() {
     assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""), "promtool check metrics");
 }
 
-/// What only a fault brings about, or a notifier with a receiver: other tests see them.
-const RARE: &[&str] = &[
-    "apiserver_request_terminations_total",
-    "apiserver_flowcontrol_rejected_requests_total",
-    "apiserver_flowcontrol_current_inqueue_requests",
-    "otternauts_watch_buffer_overflows_total",
-    "otternauts_storage_checkpoint_seconds",
-    "otternauts_metrics_series_dropped_total",
-    "otternauts_convergence_seconds",
-    "otternauts_notifications_total",
-];
+/// The test of Prometheus brings these about.
+const RARE: &[&str] = &["otternauts_convergence_seconds", "otternauts_notifications_total"];
 
 #[test]
 fn the_size_of_a_list_is_counted_also_when_it_is_sent_in_parts() {
