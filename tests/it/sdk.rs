@@ -51,3 +51,10 @@ fn the_typescript_sdk_passes_the_25_steps() {
         passes("typescript");
     }
 }
+
+#[test]
+fn the_go_sdk_passes_the_25_steps() {
+    if built("go", &["go", "gcc"]).is_some() {
+        passes("go");
+    }
+}

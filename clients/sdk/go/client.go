@@ -19,12 +19,17 @@ const attempts = 5
 
 // StatusError is an answer that is an error. Status.Reason is for programs: NotFound, Conflict, Invalid.
 type StatusError struct {
-	Code   int
+	// Code is the HTTP status.
+	Code int
+	// Status is everything the server said.
 	Status Status
 	// RetryAfter is how long the server asks to wait; zero when it does not say.
 	RetryAfter time.Duration
+
+	hasRetryAfter bool
 }
 
+// Error is the server's message.
 func (e *StatusError) Error() string {
 	if e.Status.Message == "" {
 		return "the server answered " + strconv.Itoa(e.Code)
@@ -40,8 +45,12 @@ func IsReason(err error, reason string) bool {
 
 // Client is a connection to one server, safe for concurrent use. Make one with Load, or by hand.
 type Client struct {
+	// Server is its URL, for example https://127.0.0.1:7443.
 	Server string
-	Token  string
+	// Token is a bearer token that stays as it is.
+	Token string
+	// Credentials are used when there is no Token: a source that may be asked again.
+	Credentials *Credentials
 	// Namespace is used by handles that name none.
 	Namespace string
 	// HTTP is http.DefaultClient when nil.
@@ -85,8 +94,12 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		}
 		request.Header.Set("Accept", "application/json")
 		request.Header.Set("User-Agent", "otternauts-go/0.1")
-		if c.Token != "" {
-			request.Header.Set("Authorization", "Bearer "+c.Token)
+		bearer, err := c.bearer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if bearer != "" {
+			request.Header.Set("Authorization", "Bearer "+bearer)
 		}
 		if body != nil {
 			request.Header.Set("Content-Type", mediaType)
@@ -99,11 +112,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		again := method == http.MethodGet
 		if err == nil {
 			status := statusError(response)
-			// 429 was not looked at by the server, so any request may be sent again; after a 5xx only a read may.
-			again = status.Code == http.StatusTooManyRequests || status.Code >= 500 && (again || status.RetryAfter > 0)
-			if status.RetryAfter > 0 {
-				wait = status.RetryAfter
-			}
+			again, wait = c.again(status, method, attempt, bearer, wait)
 			err = status
 		}
 		if attempt >= attempts || !again || ctx.Err() != nil {
@@ -115,6 +124,27 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 }
 
+func (c *Client) bearer(ctx context.Context) (string, error) {
+	if c.Token != "" || c.Credentials == nil {
+		return c.Token, nil
+	}
+	return c.Credentials.get(ctx)
+}
+
+// again says whether a refused request may be sent again, and after how long. What was not looked at by the server may: after 401 with
+// a newer token, after 429, and after a 5xx that says Retry-After. After another 5xx only a read may.
+func (c *Client) again(status *StatusError, method string, attempt int, bearer string, wait time.Duration) (bool, time.Duration) {
+	if status.Code == http.StatusUnauthorized && attempt == 1 && c.Token == "" && c.Credentials != nil {
+		c.Credentials.refused(bearer)
+		return true, 0
+	}
+	if status.hasRetryAfter {
+		wait = status.RetryAfter
+	}
+	failed := status.Code >= 500 && (method == http.MethodGet || status.hasRetryAfter)
+	return status.Code == http.StatusTooManyRequests || failed, wait
+}
+
 func statusError(response *http.Response) *StatusError {
 	defer response.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
@@ -124,9 +154,9 @@ func statusError(response *http.Response) *StatusError {
 		found.Status = Status{Message: strings.TrimSpace(string(text))}
 	}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
-		found.RetryAfter = time.Duration(seconds) * time.Second
+		found.RetryAfter, found.hasRetryAfter = time.Duration(seconds)*time.Second, true
 	} else if details := found.Status.Details; details != nil && details.RetryAfterSeconds != nil {
-		found.RetryAfter = time.Duration(*details.RetryAfterSeconds) * time.Second
+		found.RetryAfter, found.hasRetryAfter = time.Duration(*details.RetryAfterSeconds)*time.Second, true
 	}
 	return found
 }

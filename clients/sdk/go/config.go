@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Load makes a client for the current context of a kubeconfig: path, or KUBECONFIG, or ~/.kube/config when path is empty.
@@ -32,7 +31,11 @@ func Load(path string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	client, err := (&kubeconfig{document, filepath.Dir(path)}).client()
+	folder, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	client, err := (&kubeconfig{document, folder}).client()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -61,22 +64,40 @@ func (k *kubeconfig) client() (*Client, error) {
 	if err := k.trust(settings, cluster, user); err != nil {
 		return nil, err
 	}
-	token := text(user, "token")
-	if file := text(user, "tokenFile"); token == "" && file != "" {
-		found, err := os.ReadFile(k.beside(file))
-		if err != nil {
-			return nil, err
-		}
-		token = strings.TrimSpace(string(found))
-	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = settings
 	return &Client{
-		Server:    text(cluster, "server"),
-		Token:     token,
-		Namespace: text(context, "namespace"),
-		HTTP:      &http.Client{Transport: transport},
+		Server:      text(cluster, "server"),
+		Token:       text(user, "token"),
+		Credentials: k.credentials(user),
+		Namespace:   text(context, "namespace"),
+		HTTP:        &http.Client{Transport: transport},
 	}, nil
+}
+
+// credentials are those that may change; nil when there are none.
+func (k *kubeconfig) credentials(user map[string]any) *Credentials {
+	if file := text(user, "tokenFile"); file != "" {
+		return fromFile(k.beside(file))
+	}
+	section, ok := user["exec"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	found := plugin{apiVersion: text(section, "apiVersion"), command: text(section, "command"), folder: k.folder}
+	args, _ := section["args"].([]any)
+	for _, arg := range args {
+		if arg, ok := arg.(string); ok {
+			found.args = append(found.args, arg)
+		}
+	}
+	env, _ := section["env"].([]any)
+	for _, entry := range env {
+		if entry, ok := entry.(map[string]any); ok {
+			found.env = append(found.env, text(entry, "name")+"="+text(entry, "value"))
+		}
+	}
+	return &Credentials{Source: found.run}
 }
 
 func (k *kubeconfig) trust(settings *tls.Config, cluster, user map[string]any) error {

@@ -23,10 +23,16 @@ const (
 	StrategicPatch PatchType = "application/strategic-merge-patch+json"
 )
 
-// ListOptions selects objects. Limit is a page's size, 500 when zero.
+// ListOptions selects objects; the zero value is everything.
 type ListOptions struct {
-	LabelSelector, FieldSelector, Continue string
-	Limit                                  int
+	// LabelSelector is, for example, tier=front,env in (test,dev).
+	LabelSelector string
+	// FieldSelector is, for example, metadata.name=shop.
+	FieldSelector string
+	// Continue is Metadata.Continue of the page before.
+	Continue string
+	// Limit is a page's size, 500 when zero.
+	Limit int
 }
 
 func (o ListOptions) query() url.Values {
@@ -43,14 +49,17 @@ func (o ListOptions) query() url.Values {
 
 // List is one page of objects.
 type List[T any] struct {
+	// Metadata has the list's version, and Continue unless this is the last page.
 	Metadata ListMeta `json:"metadata"`
 	Items    []T      `json:"items"`
 }
 
 // WriteOptions are those of writes; the zero value is fine.
 type WriteOptions struct {
+	// FieldManager is who owns the fields that are set.
 	FieldManager string
-	DryRun       bool
+	// DryRun says what would happen and stores nothing.
+	DryRun bool
 	// Subresource is "status" or empty.
 	Subresource string
 }
@@ -163,10 +172,23 @@ func (h Handle[T, P]) Patch(ctx context.Context, name string, kind PatchType, pa
 	return h.send(ctx, http.MethodPatch, path, options.query(), string(kind), patch)
 }
 
-// Apply is server-side apply: it says what manager wants, and takes fields from others only with force.
-func (h Handle[T, P]) Apply(ctx context.Context, object P, manager string, force bool) (*T, error) {
-	query := url.Values{"fieldManager": {manager}, "force": {strconv.FormatBool(force)}}
-	path := h.resource.path(h.namespace, object.Meta().Name)
+// ApplyOptions are those of server-side apply.
+type ApplyOptions struct {
+	// FieldManager is who wants the fields; it must be set.
+	FieldManager string
+	// Force takes fields from others.
+	Force bool
+	// DryRun says what would happen and stores nothing.
+	DryRun bool
+	// Subresource is "status" or empty.
+	Subresource string
+}
+
+// Apply is server-side apply: it says what the manager wants. What it wanted before and leaves out now is taken away.
+func (h Handle[T, P]) Apply(ctx context.Context, object P, options ApplyOptions) (*T, error) {
+	query := WriteOptions{FieldManager: options.FieldManager, DryRun: options.DryRun}.query()
+	query.Set("force", strconv.FormatBool(options.Force))
+	path := h.resource.path(h.namespace, object.Meta().Name, options.Subresource)
 	return h.send(ctx, http.MethodPatch, path, query, applyType, h.typed(object))
 }
 

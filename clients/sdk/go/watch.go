@@ -17,7 +17,10 @@ type Change[T any] struct {
 
 // WatchOptions selects what is watched; the zero value is everything.
 type WatchOptions struct {
-	LabelSelector, FieldSelector string
+	// LabelSelector is, for example, tier=front,env in (test,dev).
+	LabelSelector string
+	// FieldSelector is, for example, metadata.name=shop.
+	FieldSelector string
 	// ResourceVersion begins after this version, without the current objects.
 	ResourceVersion string
 	// Bookmarks asks for BOOKMARK events, which only say how far the watch has come.
