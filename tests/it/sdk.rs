@@ -58,3 +58,10 @@ fn the_go_sdk_passes_the_25_steps() {
         passes("go");
     }
 }
+
+#[test]
+fn the_java_sdk_passes_the_25_steps() {
+    if built("java", &["java", "javac"]).is_some() {
+        passes("java");
+    }
+}

@@ -19,15 +19,15 @@ public final class Client {
   static final int ATTEMPTS = 5;
   private final HttpClient http;
   private final String server;
-  private final String token;
+  private final Credentials credentials;
   private final String namespace;
 
-  /** A token or TLS context that is null is not used. */
-  public Client(String server, String token, String namespace, SSLContext tls) {
+  /** Credentials or a TLS context that are null are not used; without a namespace it is {@code default}. */
+  public Client(String server, Credentials credentials, String namespace, SSLContext tls) {
     HttpClient.Builder builder = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(30)).version(HttpClient.Version.HTTP_1_1);
     this.http = (tls == null ? builder : builder.sslContext(tls)).build();
     this.server = server.replaceAll("/+$", "");
-    this.token = token;
+    this.credentials = credentials;
     this.namespace = namespace == null ? "default" : namespace;
   }
 
@@ -56,14 +56,14 @@ public final class Client {
     query.forEach((name, value) -> pairs.add(Resource.escape(name) + "=" + Resource.escape(value)));
     HttpRequest.Builder builder = HttpRequest.newBuilder(URI.create(server + path + pairs));
     builder.header("Accept", "application/json").header("User-Agent", "otternauts-java/0.1");
-    if (token != null) builder.header("Authorization", "Bearer " + token);
     if (body == null) builder.method(method, HttpRequest.BodyPublishers.noBody());
     else builder.header("Content-Type", mediaType).method(method, HttpRequest.BodyPublishers.ofString(Json.write(body)));
-    HttpRequest request = builder.build();
     for (int attempt = 1; ; attempt++) {
       double wait = backoff(attempt);
+      String bearer = credentials == null ? null : credentials.token();
+      if (bearer != null) builder.setHeader("Authorization", "Bearer " + bearer);
       try {
-        HttpResponse<InputStream> response = http.send(request, HttpResponse.BodyHandlers.ofInputStream());
+        HttpResponse<InputStream> response = http.send(builder.build(), HttpResponse.BodyHandlers.ofInputStream());
         if (response.statusCode() < 300) return response.body();
         String text;
         try (InputStream content = response.body()) {
@@ -71,10 +71,15 @@ public final class Client {
         }
         int code = response.statusCode();
         StatusException error = StatusException.of(code, text, response.headers().firstValue("retry-after").orElse(null));
-        // 429 was not looked at by the server, so any request may be sent again; after a 5xx only a read may.
+        // What was not looked at by the server may be sent again: after 401 with a newer token, after 429, and after a 5xx that says
+        // Retry-After. After another 5xx only a read may.
+        boolean renewed = code == 401 && attempt == 1 && bearer != null;
         boolean again = code == 429 || (code >= 500 && (method.equals("GET") || error.retryAfter() >= 0));
-        if (attempt >= ATTEMPTS || !again) throw error;
-        if (error.retryAfter() >= 0) wait = error.retryAfter();
+        if (attempt >= ATTEMPTS || !(again || renewed)) throw error;
+        if (renewed) {
+          credentials.refused(bearer);
+          wait = 0;
+        } else if (error.retryAfter() >= 0) wait = error.retryAfter();
       } catch (InterruptedException e) {
         throw interrupted(e);
       } catch (IOException e) {

@@ -42,9 +42,18 @@ public final class Config {
     Map<String, Object> context = config.pick("contexts", "context", (String) config.document.get("current-context"));
     Map<String, Object> cluster = config.pick("clusters", "cluster", (String) context.get("cluster"));
     Map<String, Object> user = config.pick("users", "user", (String) context.get("user"));
-    String token = (String) user.get("token");
-    if (token == null && user.get("tokenFile") instanceof String name) token = Files.readString(config.beside(name)).strip();
-    return new Client((String) cluster.get("server"), token, (String) context.get("namespace"), config.tls(cluster, user));
+    String namespace = (String) context.get("namespace");
+    return new Client((String) cluster.get("server"), config.credentials(user), namespace, config.tls(cluster, user));
+  }
+
+  private Credentials credentials(Map<String, Object> user) {
+    if (user.get("token") instanceof String token) return new Credentials(() -> new Credentials.Token(token, null));
+    if (user.get("tokenFile") instanceof String name) return Credentials.ofFile(beside(name));
+    return user.get("exec") == null ? null : Credentials.ofPlugin(Json.object(user.get("exec")), folder());
+  }
+
+  private Path folder() {
+    return file.toAbsolutePath().getParent();
   }
 
   private Map<String, Object> pick(String list, String section, String name) {
@@ -55,7 +64,7 @@ public final class Config {
   }
 
   private Path beside(String name) {
-    return file.toAbsolutePath().getParent().resolve(name);
+    return folder().resolve(name);
   }
 
   private byte[] pem(Map<String, Object> from, String key) throws IOException {

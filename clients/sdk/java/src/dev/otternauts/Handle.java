@@ -1,19 +1,22 @@
 package dev.otternauts;
 
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /** The objects of one kind in one place. */
 public final class Handle<T extends KubeObject> {
-  /** How a patch is meant. STRATEGIC works on built-in kinds only. */
+  /** How a patch is meant. */
   public enum PatchType {
+    /** RFC 7386: an object; null takes a field away. */
     MERGE("application/merge-patch+json"),
+    /** RFC 6902: a list of operations. */
     JSON("application/json-patch+json"),
+    /** As MERGE, but lists are joined by their keys; of built-in kinds only. */
     STRATEGIC("application/strategic-merge-patch+json");
 
     private final String media;
@@ -56,11 +59,12 @@ public final class Handle<T extends KubeObject> {
     return send("GET", path(name, ""), Map.of(), JSON, null);
   }
 
-  /** One page. The query knows labelSelector, fieldSelector, limit, continue. */
-  public Page<T> list(Map<String, String> query) {
-    Map<String, String> all = new HashMap<>(Map.of("limit", "500"));
-    all.putAll(query);
-    Map<String, Object> answer = client.request("GET", path("", ""), all, JSON, null);
+  /** One page. */
+  public Page<T> list(ListOptions options) {
+    Map<String, String> query = options.selection();
+    query.put("limit", String.valueOf(options.limit()));
+    if (options.from() != null) query.put("continue", options.from());
+    Map<String, Object> answer = client.request("GET", path("", ""), query, JSON, null);
     Models.ListMeta meta = new Models.ListMeta(Json.object(answer.get("metadata")));
     List<T> items = new ArrayList<>();
     for (Object item : Json.list(answer.get("items"))) items.add(resource.view().apply(Json.object(item)));
@@ -68,35 +72,52 @@ public final class Handle<T extends KubeObject> {
     return new Page<>(items, meta.resourceVersion(), next);
   }
 
-  /** Every page. */
-  public List<Page<T>> pages(Map<String, String> query) {
-    List<Page<T>> out = new ArrayList<>();
-    Map<String, String> next = new HashMap<>(query);
-    for (Page<T> page = list(next); ; page = list(next)) {
-      out.add(page);
-      if (page.next() == null) return out;
-      next.put("continue", page.next());
-    }
+  /** Every page, as one is needed. */
+  public Iterable<Page<T>> pages(ListOptions options) {
+    return () ->
+        new Iterator<>() {
+          private ListOptions ahead = options;
+
+          @Override
+          public boolean hasNext() {
+            return ahead != null;
+          }
+
+          @Override
+          public Page<T> next() {
+            if (ahead == null) throw new NoSuchElementException();
+            Page<T> page = list(ahead);
+            ahead = page.next() == null ? null : ahead.from(page.next());
+            return page;
+          }
+        };
   }
 
-  /** Makes an object. */
-  public T create(T object, Map<String, String> query) {
-    return send("POST", path("", ""), query, JSON, typed(object));
+  /** Every object. */
+  public List<T> all(ListOptions options) {
+    List<T> out = new ArrayList<>();
+    for (Page<T> page : pages(options)) out.addAll(page.items());
+    return out;
   }
 
-  /** Makes an object. */
+  /** Makes an object; its apiVersion and kind are filled in. */
+  public T create(T object, WriteOptions options) {
+    return send("POST", path("", ""), options.query(), JSON, typed(object));
+  }
+
+  /** Makes an object; its apiVersion and kind are filled in. */
   public T create(T object) {
-    return create(object, Map.of());
+    return create(object, WriteOptions.NONE);
+  }
+
+  /** Writes the whole object; refused with Conflict when it changed since it was read. */
+  public T replace(T object, WriteOptions options) {
+    return send("PUT", path(object.name(), options.subresource()), options.query(), JSON, typed(object));
   }
 
   /** Writes the whole object; refused with Conflict when it changed since it was read. */
   public T replace(T object) {
-    return send("PUT", path(object.name(), ""), Map.of(), JSON, typed(object));
-  }
-
-  /** Writes the status alone. */
-  public T replaceStatus(T object) {
-    return send("PUT", path(object.name(), "status"), Map.of(), JSON, typed(object));
+    return replace(object, WriteOptions.NONE);
   }
 
   /** Reads, changes and writes, again when somebody else was faster. */
@@ -113,15 +134,20 @@ public final class Handle<T extends KubeObject> {
     }
   }
 
-  /** Changes parts of an object. */
-  public T patch(String name, PatchType type, Object patch) {
-    return send("PATCH", path(name, ""), Map.of(), type.media, patch);
+  /** Changes parts of an object: a map or a {@link Node} for MERGE and STRATEGIC, a list of operations for JSON. */
+  public T patch(String name, PatchType type, Object patch, WriteOptions options) {
+    return send("PATCH", path(name, options.subresource()), options.query(), type.media, patch);
   }
 
-  /** Server-side apply: says what the manager wants, and takes fields from others only with force. */
-  public T apply(T object, String manager, boolean force) {
-    Map<String, String> query = Map.of("fieldManager", manager, "force", String.valueOf(force));
-    return send("PATCH", path(object.name(), ""), query, "application/apply-patch+yaml", typed(object));
+  /** Changes parts of an object. */
+  public T patch(String name, PatchType type, Object patch) {
+    return patch(name, type, patch, WriteOptions.NONE);
+  }
+
+  /** Server-side apply: says what {@link WriteOptions#as a manager} wants, and takes fields from others only if forced. */
+  public T apply(T object, WriteOptions options) {
+    String path = path(object.name(), options.subresource());
+    return send("PATCH", path, options.query(), "application/apply-patch+yaml", typed(object));
   }
 
   /** Removes an object; finalizers may hold it for a while. */
@@ -135,23 +161,23 @@ public final class Handle<T extends KubeObject> {
   }
 
   /** Removes every object that is selected. */
-  public void deleteAll(Map<String, String> query) {
-    client.request("DELETE", path("", ""), query, JSON, null);
+  public void deleteAll(ListOptions options) {
+    client.request("DELETE", path("", ""), options.selection(), JSON, null);
   }
 
-  /** See {@link Watch}. */
-  public Watch<T> watch(Map<String, String> selection) {
-    return new Watch<>(this, selection, null, false);
+  /** The current objects as ADDED, then every change: see {@link Watch}. */
+  public Watch<T> watch(ListOptions options) {
+    return new Watch<>(this, options, null, false);
   }
 
-  /** Begins after a version, without the current objects. */
-  public Watch<T> watch(Map<String, String> selection, String resourceVersion, boolean bookmarks) {
-    return new Watch<>(this, selection, resourceVersion, bookmarks);
+  /** Begins after a version, without the current objects; tells bookmarks if asked to. */
+  public Watch<T> watch(ListOptions options, String resourceVersion, boolean bookmarks) {
+    return new Watch<>(this, options, resourceVersion, bookmarks);
   }
 
   /** Waits until the object is as wanted. */
   public T await(String name, Predicate<T> wanted) {
-    try (Watch<T> watch = watch(new LinkedHashMap<>(Map.of("fieldSelector", "metadata.name=" + name)))) {
+    try (Watch<T> watch = watch(ListOptions.ALL.fields("metadata.name=" + name))) {
       while (true) {
         Watch.Event<T> event = watch.next();
         if (!event.type().equals("DELETED") && wanted.test(event.object())) return event.object();

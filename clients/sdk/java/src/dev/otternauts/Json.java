@@ -1,5 +1,6 @@
 package dev.otternauts;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -105,6 +106,7 @@ public final class Json {
       default:
         try {
           if (word.matches("-?\\d{1,18}")) return Long.valueOf(word);
+          if (word.matches("-?\\d+")) return new BigInteger(word);
           return Double.valueOf(word);
         } catch (NumberFormatException e) {
           at = from;

@@ -2,12 +2,13 @@ package dev.otternauts;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,18 +24,22 @@ public final class Watch<T extends KubeObject> implements AutoCloseable {
   public record Event<T>(String type, T object) {}
 
   private final Handle<T> handle;
-  private final Map<String, String> selection;
+  private final ListOptions options;
   private final boolean bookmarks;
   private final Map<String, T> known = new LinkedHashMap<>();
   private final Deque<Event<T>> ready = new ArrayDeque<>();
-  private volatile BufferedReader stream;
+
+  /** What the reader reads from: a reader cannot be closed while another thread waits in it, this can. */
+  private volatile InputStream wire;
+
+  private BufferedReader stream;
   private volatile boolean closed;
   private String version;
   private int quiet;
 
-  Watch(Handle<T> handle, Map<String, String> selection, String version, boolean bookmarks) {
+  Watch(Handle<T> handle, ListOptions options, String version, boolean bookmarks) {
     this.handle = handle;
-    this.selection = selection;
+    this.options = options;
     this.version = version;
     this.bookmarks = bookmarks;
   }
@@ -52,9 +57,10 @@ public final class Watch<T extends KubeObject> implements AutoCloseable {
         if (e.code() == 410) version = null;
         else if (e.code() < 500 && e.code() != 429) throw e;
         again();
-      } catch (IOException e) {
+      } catch (IOException | UncheckedIOException e) {
         again();
-      } catch (java.io.UncheckedIOException e) {
+      } catch (IllegalArgumentException e) {
+        // The connection ended in the middle of a line.
         again();
       }
     }
@@ -66,16 +72,20 @@ public final class Watch<T extends KubeObject> implements AutoCloseable {
       list();
       if (!ready.isEmpty()) return;
     }
-    Map<String, String> query = new HashMap<>(selection);
+    Map<String, String> query = options.selection();
     query.putAll(Map.of("watch", "true", "allowWatchBookmarks", "true", "resourceVersion", version));
-    var answer = handle.client.send("GET", handle.path("", ""), query, "", null);
+    InputStream answer = handle.client.send("GET", handle.path("", ""), query, "", null);
+    wire = answer;
     stream = new BufferedReader(new InputStreamReader(answer, StandardCharsets.UTF_8));
+    // Whoever closed meanwhile has not seen it.
+    if (closed) answer.close();
   }
 
   /** The first time at once: servers end watches as a matter of course. */
   private void again() {
     if (stream == null && !ready.isEmpty()) return;
     drop();
+    stream = null;
     quiet++;
     if (quiet > 1 && !closed) Client.pause(Client.backoff(quiet));
   }
@@ -100,7 +110,7 @@ public final class Watch<T extends KubeObject> implements AutoCloseable {
   private void list() {
     Map<String, T> found = new LinkedHashMap<>();
     String at = null;
-    for (Handle.Page<T> page : handle.pages(selection)) {
+    for (Handle.Page<T> page : handle.pages(options)) {
       at = page.resourceVersion();
       for (T item : page.items()) found.put(key(item), item);
     }
@@ -125,8 +135,7 @@ public final class Watch<T extends KubeObject> implements AutoCloseable {
   }
 
   private void drop() {
-    BufferedReader open = stream;
-    stream = null;
+    InputStream open = wire;
     if (open == null) return;
     try {
       open.close();
