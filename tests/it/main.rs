@@ -2,6 +2,7 @@
 
 mod access;
 mod durability;
+mod examples;
 mod guards;
 mod house;
 mod kubectl;

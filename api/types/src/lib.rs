@@ -2,6 +2,37 @@
 //!
 //! Each struct derives its CRD; [`crds`] hands all of them out as the JSON that is applied at start-up, so a kind of ours is served
 //! by the same code as anybody's. Field names and meanings are fixed by sections 3 and 9 of the design.
+//!
+//! With `kube` a Rust program needs nothing else. It finds the server by `KUBECONFIG`:
+//!
+//! ```no_run
+//! use futures::TryStreamExt as _;
+//! use kube::api::{Patch, PatchParams};
+//! use kube::runtime::{WatchStreamExt as _, watcher};
+//! use kube::{Api, Client, ResourceExt as _};
+//! use otternauts_types::{Stack, StackSpec};
+//!
+//! # async fn program() -> Result<(), Box<dyn std::error::Error>> {
+//! let stacks: Api<Stack> = Api::default_namespaced(Client::try_default().await?);
+//!
+//! // Server-side apply: creates it, or changes what differs.
+//! // Read from JSON a spec has the same defaults as on the server.
+//! let spec: StackSpec = serde_json::from_value(serde_json::json!({
+//!     "compose": {"inline": "services: {web: {image: nginx}}"},
+//! }))?;
+//! let shop = Stack::new("shop", spec);
+//! stacks.patch("shop", &PatchParams::apply("my-program"), &Patch::Apply(&shop)).await?;
+//!
+//! // Every change from now on; breaks and forgotten places are gone over.
+//! let changes = watcher(stacks, watcher::Config::default()).default_backoff().applied_objects();
+//! let mut changes = std::pin::pin!(changes);
+//! while let Some(stack) = changes.try_next().await? {
+//!     let phase = stack.status.as_ref().map(|status| status.phase);
+//!     println!("{} {phase:?}", stack.name_any());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod cluster;
 pub mod condition;
