@@ -91,7 +91,8 @@ pub(crate) struct Who<'a> {
     pub stack: &'a str,
 }
 
-/// Labels for Traefik 3 (OT-32).
+/// Labels for Traefik 3 (OT-32), but for `tls.certresolver`: with it Traefik asks for a certificate at once, so the ingress
+/// controller adds it when DNS and port 80 are right (OT-36).
 fn traefik(routes: &[Route], service: &Service, place: Place, who: &Who<'_>) -> Vec<(String, String)> {
     let id = router_name(who.swarm_stack, &service.name);
     let mut labels = vec![
@@ -109,7 +110,6 @@ fn traefik(routes: &[Route], service: &Service, place: Place, who: &Who<'_>) -> 
             (format!("{router}.rule"), rule(route)),
             (format!("{router}.entrypoints"), "websecure".to_owned()),
             (format!("{router}.tls"), "true".to_owned()),
-            (format!("{router}.tls.certresolver"), CERT_RESOLVER.to_owned()),
             (format!("{router}.priority"), (length << 44 | rank).to_string()),
             (format!("{router}.middlewares"), format!("{id}-retry")),
             (format!("{router}.service"), backend.clone()),
@@ -130,7 +130,8 @@ fn router_name(swarm_stack: &str, service: &str) -> String {
     format!("{swarm_stack}_{}-{}", service.replace('.', "-"), &hash[..8])
 }
 
-fn rule(route: &Route) -> String {
+/// Traefik's rule for a route.
+pub fn rule(route: &Route) -> String {
     let host = format!("Host(`{}`)", route.host);
     match route.path.as_str() {
         "/" => host,

@@ -3,14 +3,17 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::observe::{Swarm, host, is_manager, stack};
+use crate::observed::Claim;
 use crate::plan::Action;
 use crate::proxy::{Desired, STACK};
+use crate::routes::Table;
+use crate::traefik;
 use kube::ResourceExt as _;
 use otternauts_compose::{INGRESS_NETWORK, label};
 use otternauts_fleet::{Error as FleetError, Host, ResolveImage, Script, ScriptData, StackDeployOptions};
 use otternauts_types::SYSTEM_NAMESPACE;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Each may be repeated after a crash: what is there already is left alone.
 pub async fn run(
@@ -78,8 +81,9 @@ async fn prepare_host(host: &Host) -> Result<()> {
     Err(Error::swarm("prepare a manager")(FleetError::CommandFailed { command, exit, stderr }))
 }
 
-/// Brings the proxy to a configuration; an equal one is not loaded again. Answers whether anything was loaded.
-pub async fn configure(host: &Host, wanted: &Value) -> Result<bool> {
+/// Brings the proxy to a configuration, which may depend on the hosts that it asks certificates for now; an equal one is not loaded
+/// again. Answers whether anything was loaded.
+pub async fn configure(host: &Host, wanted: impl Fn(&BTreeSet<String>) -> Value) -> Result<bool> {
     let current = match host.ingress_config().await {
         // The socket of a proxy that started again belongs to root.
         Err(FleetError::ChannelFailed { .. }) => {
@@ -89,12 +93,30 @@ pub async fn configure(host: &Host, wanted: &Value) -> Result<bool> {
         other => other,
     };
     let current = current.map_err(Error::swarm("ask the proxy for its configuration"))?;
-    if serde_json::from_slice::<Value>(&current).is_ok_and(|current| current == *wanted) {
+    let current: Value = serde_json::from_slice(&current).unwrap_or_default();
+    let automated = current["apps"]["tls"]["certificates"]["automate"].as_array().into_iter().flatten();
+    let wanted = wanted(&automated.filter_map(|h| h.as_str().map(str::to_owned)).collect());
+    if current == wanted {
         return Ok(false);
     }
     let text = wanted.to_string().into_bytes();
     host.ingress_load(text).await.map_err(Error::swarm("load the proxy's configuration"))?;
     Ok(true)
+}
+
+/// Brings the labels of services to what Traefik shall read. A service that is being updated, or has changed since it was looked
+/// at, waits for the next look: its change wakes us.
+pub async fn label(swarm: &Swarm, claims: &[Claim], table: &Table, gate: impl Fn(&str) -> Option<bool>) -> Result<()> {
+    let changes: Vec<_> = claims.iter().map(|claim| (claim, traefik::labels(claim, table, &gate))).collect();
+    for (claim, changes) in changes {
+        if changes.is_empty() || claim.updating {
+            continue;
+        }
+        let done = swarm.docker.service_label(&claim.id, claim.version, &changes).await;
+        let done = done.map_err(Error::swarm("label a service"))?;
+        tracing::info!(service = claim.service, labels = changes.len(), ?done, "told Traefik");
+    }
+    Ok(())
 }
 
 fn labels() -> BTreeMap<String, String> {

@@ -149,7 +149,16 @@ fn claim(service: &Service) -> Option<Claim> {
     let (namespace, stack) = (service.labels.get(label::NAMESPACE)?, service.labels.get(label::STACK)?);
     // Written by our renderer: anything else is somebody's own label.
     let routes = serde_json::from_str(routes).ok()?;
-    Some(Claim { namespace: namespace.clone(), stack: stack.clone(), service: service.name.clone(), routes })
+    Some(Claim {
+        namespace: namespace.clone(),
+        stack: stack.clone(),
+        service: service.name.clone(),
+        routes,
+        id: service.id.clone(),
+        version: service.version,
+        updating: service.update_state.as_deref().is_some_and(|s| s == "updating" || s.starts_with("rollback_st")),
+        labels: service.labels.clone(),
+    })
 }
 
 fn proxy(service: &Service, tasks: &[Task]) -> Proxy {

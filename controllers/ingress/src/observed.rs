@@ -1,17 +1,23 @@
 //! What the swarm shows of its ingress, and of the services that want to be reached through it.
 
 use otternauts_compose::Route;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// A service with domains.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub namespace: String,
     pub stack: String,
     /// The service's name in the swarm, by which its tasks are found.
     pub service: String,
     pub routes: Vec<Route>,
+    pub id: String,
+    pub version: u64,
+    /// A change of labels now would become what Swarm rolls back to.
+    pub updating: bool,
+    /// All labels of the service.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The proxy as it runs.

@@ -202,14 +202,19 @@ impl Round<'_> {
         Look { served_until: None, preflight, complaint }
     }
 
-    /// Traefik reads labels by itself.
+    /// Tells the proxy what to route and for what to ask certificates: Caddy by its configuration, Traefik by the services' labels.
     async fn configure(&self, desired: &Desired, host: &Host, verdicts: &Verdicts) -> Result<()> {
         if desired.provider != IngressProvider::Caddy {
-            return Ok(());
+            let gate = |host: &str| verdicts.get(host).and_then(Verdict::settled_gate);
+            return act::label(self.swarm, &self.observed.claims, self.table, gate).await;
         }
-        let automate = verdicts.iter().filter(|(_, v)| v.gate()).map(|(host, _)| host.clone()).collect();
-        let wanted = caddy::configuration(self.table, &automate, self.cluster.spec.acme.as_ref());
-        if act::configure(host, &wanted).await? {
+        let acme = self.cluster.spec.acme.as_ref();
+        let wanted = |now: &BTreeSet<String>| {
+            let open = |(host, v): &(&String, &Verdict)| v.settled_gate().unwrap_or_else(|| now.contains(*host));
+            let automate = verdicts.iter().filter(open).map(|(host, _)| host.clone()).collect();
+            caddy::configuration(self.table, &automate, acme)
+        };
+        if act::configure(host, wanted).await? {
             tracing::info!(cluster = self.cluster.name_any(), domains = verdicts.len(), "the ingress has new routes");
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Who serves what: of two Stacks with the same host and path the older keeps it (K13). Pure.
+//! Who serves what: of two Stacks with the same host and path the older keeps it, and a host belongs to the namespace that had it
+//! first, with all its paths (K13). Pure.
 
 use crate::observed::Claim;
 use otternauts_compose::{Route, rank};
@@ -21,30 +22,44 @@ pub struct Owned {
 pub struct Table {
     /// By host, then longer paths first.
     pub owned: Vec<Owned>,
+    /// The oldest Stack with the host: its namespace alone may have paths there.
+    hosts: BTreeMap<String, StackKey>,
 }
 
 impl Table {
     /// The Stack that has this host and path.
     pub fn owner(&self, host: &str, path: &str) -> Option<&StackKey> {
-        self.owned.iter().find(|o| o.route.host == host && o.route.path == path).map(|o| &o.owner)
+        let exact = self.owned.iter().find(|o| o.route.host == host && o.route.path == path);
+        exact.map(|o| &o.owner).or_else(|| self.hosts.get(host))
     }
 
     /// Every host once, in order.
     pub fn hosts(&self) -> Vec<String> {
-        let mut hosts: Vec<String> = self.owned.iter().map(|o| o.route.host.clone()).collect();
-        hosts.sort();
-        hosts.dedup();
-        hosts
+        self.hosts.keys().cloned().collect()
     }
 }
 
 /// Settles the claims. `created`: when a Stack was created, in Unix seconds; one that is not known any more is the youngest.
 pub fn settle(claims: &[Claim], created: impl Fn(&StackKey) -> Option<i64>) -> Table {
     let mut best: BTreeMap<(String, String), (u64, Owned)> = BTreeMap::new();
-    for claim in claims {
+    let ranked = |claim: &Claim| {
         let owner = (claim.namespace.clone(), claim.stack.clone());
-        let rank = rank(created(&owner).unwrap_or(i64::MAX), &owner.0, &owner.1);
+        (rank(created(&owner).unwrap_or(i64::MAX), &owner.0, &owner.1), owner)
+    };
+    let mut hosts: BTreeMap<String, (u64, StackKey)> = BTreeMap::new();
+    for claim in claims {
+        let (rank, owner) = ranked(claim);
         for route in &claim.routes {
+            let better = |(other, held): &(u64, StackKey)| (rank, held) > (*other, &owner);
+            if hosts.get(&route.host).is_none_or(better) {
+                hosts.insert(route.host.clone(), (rank, owner.clone()));
+            }
+        }
+    }
+    for claim in claims {
+        let (rank, owner) = ranked(claim);
+        let own = |host: &String| hosts.get(host).is_some_and(|(_, first)| first.0 == owner.0);
+        for route in claim.routes.iter().filter(|r| own(&r.host)) {
             let owned = Owned { route: route.clone(), owner: owner.clone(), service: claim.service.clone() };
             let key = (route.host.clone(), route.path.clone());
             let better = best.get(&key).is_none_or(|(other, held)| {
@@ -59,7 +74,8 @@ pub fn settle(claims: &[Claim], created: impl Fn(&StackKey) -> Option<i64>) -> T
     owned.sort_by(|a, b| {
         (&a.route.host, b.route.path.len(), &a.route.path).cmp(&(&b.route.host, a.route.path.len(), &b.route.path))
     });
-    Table { owned }
+    let hosts = hosts.into_iter().map(|(host, (_, owner))| (host, owner)).collect();
+    Table { owned, hosts }
 }
 
 #[cfg(test)]
@@ -73,6 +89,7 @@ mod tests {
             stack: stack.into(),
             service: format!("{stack}_web"),
             routes: routes.iter().map(route).collect(),
+            ..Claim::default()
         }
     }
 
@@ -102,6 +119,17 @@ mod tests {
         let paths: Vec<&str> = table.owned.iter().map(|o| o.route.path.as_str()).collect();
         assert_eq!(paths, ["/api", "/b", "/"]);
         assert_eq!(table.owner("a.com", "/api").map(|k| k.1.as_str()), Some("young"));
+    }
+
+    #[test]
+    fn no_other_namespace_gets_a_path_of_a_host_k13() {
+        let mut thief = claim("young", &[("a.com", "/login"), ("c.com", "/")]);
+        thief.namespace = "m".into();
+        let table = settle(&[thief, claim("old", &[("a.com", "/")])], age);
+        assert!(table.owned.iter().all(|o| o.route.path != "/login"), "{:?}", table.owned);
+        assert_eq!(table.owner("a.com", "/login").map(|k| k.1.as_str()), Some("old"), "it is told whose it is");
+        assert_eq!(table.owner("c.com", "/").map(|k| k.0.as_str()), Some("m"));
+        assert_eq!(table.hosts(), ["a.com", "c.com"]);
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Verdict {
         self.certificate == CertificateState::Issued || self.asked_since.is_some()
     }
 
+    /// The same, as long as we have not looked since we started: `None` leaves the proxy as it is.
+    pub fn settled_gate(&self) -> Option<bool> {
+        let looked = self.again != 0 || self.asked_since.is_some() || self.retry_at.is_some();
+        looked.then(|| self.gate())
+    }
+
     /// What a status of before knows.
     pub fn recall(status: &DomainStatus) -> Self {
         let seconds = |text: &Option<String>| text.as_ref()?.parse::<Timestamp>().ok().map(Timestamp::as_second);

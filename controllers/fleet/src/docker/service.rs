@@ -6,6 +6,10 @@ use crate::error::{Error, Result};
 use bollard::query_parameters::PruneImagesOptions;
 use http::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Labels by name; none: the label goes.
+pub type Labels = BTreeMap<String, Option<String>>;
 
 /// What came of a change that was asked for at a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,20 @@ impl Docker {
     /// Sets the number of replicas of a replicated service.
     pub async fn service_scale(&self, id: &str, version: u64, replicas: u64) -> Result<Changed> {
         self.service_change(id, version, |spec| spec["Mode"]["Replicated"]["Replicas"] = json!(replicas)).await
+    }
+
+    /// Sets labels of a service, or removes those whose value is `None`. No task is restarted.
+    pub async fn service_label(&self, id: &str, version: u64, labels: &Labels) -> Result<Changed> {
+        let relabel = |spec: &mut Value| {
+            for (name, value) in labels {
+                match (value, spec["Labels"].as_object_mut()) {
+                    (Some(value), _) => spec["Labels"][name.as_str()] = json!(value),
+                    (None, Some(known)) => drop(known.remove(name)),
+                    (None, None) => {}
+                }
+            }
+        };
+        self.service_change(id, version, relabel).await
     }
 
     async fn service_change(&self, id: &str, version: u64, change: impl FnOnce(&mut Value)) -> Result<Changed> {

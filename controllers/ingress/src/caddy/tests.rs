@@ -11,6 +11,7 @@ fn table() -> Table {
         stack: stack.into(),
         service: service.into(),
         routes,
+        ..Claim::default()
     };
     let shop = vec![route("shop.example.com", "/", 8080), route("shop.example.com", "/admin", 9000)];
     let claims = [

@@ -44,7 +44,7 @@ fn what_keeps_the_proxy_from_running_is_told_word_for_word_ot_f8() {
 
 fn claim(stack: &str, host: &str) -> Claim {
     let routes = vec![Route { host: host.into(), path: "/".into(), port: 80 }];
-    Claim { namespace: "n".into(), stack: stack.into(), service: format!("{stack}_web"), routes }
+    Claim { namespace: "n".into(), stack: stack.into(), service: format!("{stack}_web"), routes, ..Claim::default() }
 }
 
 fn told(claims: &[Claim], verdicts: &BTreeMap<String, Verdict>) -> BTreeMap<StackKey, Domains> {

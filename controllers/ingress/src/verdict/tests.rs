@@ -54,6 +54,18 @@ fn after_a_rate_limit_nothing_is_asked_for_until_the_stated_time_ot_f15() {
 }
 
 #[test]
+fn after_a_start_of_ours_nothing_is_closed_before_it_was_looked_at() {
+    let recall = |certificate, retry_at| {
+        Verdict::recall(&DomainStatus { certificate, retry_at, ..DomainStatus::default() }).settled_gate()
+    };
+    assert_eq!(recall(CertificateState::Issued, None), Some(true));
+    assert_eq!(recall(CertificateState::Pending, None), None);
+    assert_eq!(recall(CertificateState::Failed, Some(time(NOW))), Some(false));
+    let looked = judge("a.com", &Verdict::default(), &look(Preflight::Dns(Vec::new())), NOW);
+    assert_eq!(looked.settled_gate(), Some(false));
+}
+
+#[test]
 fn an_issued_certificate_is_looked_at_again_before_its_renewal() {
     let served = Look { served_until: Some(NOW + 90 * 86_400), ..Look::default() };
     let verdict = judge("a.com", &Verdict::default(), &served, NOW);
