@@ -30,8 +30,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("deploy", &["meta", "types", "compose", "fleet", "telemetry", "reconciler"]),
     ("health", &["types", "compose", "fleet", "telemetry", "reconciler"]),
     ("ingress", &["meta", "types", "compose", "fleet", "reconciler"]),
-    ("healing", &["types", "rules", "fleet", "telemetry"]),
-    ("notify", &["meta", "types", "telemetry", "reconciler"]),
+    ("courier", &["meta"]),
+    ("healing", &["meta", "types", "rules", "fleet", "telemetry", "courier"]),
+    ("notify", &["meta", "types", "telemetry", "reconciler", "courier"]),
     ("cli", &["meta", "types", "compose", "rules", "telemetry"]),
     (
         "boot",

@@ -1,8 +1,10 @@
 //! One step, done. No choices are left here but one: what was begun before a crash is not done twice.
 
+mod webhook;
+
 use crate::context::Context;
 use crate::error::ActionError;
-use crate::plan::{Place, Step};
+use crate::plan::{Place, Step, message_id};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -44,6 +46,10 @@ pub async fn run(ctx: &Context, order: &Order<'_>, record: &Record<'_>) -> Resul
             Step::Drain { server } => drain(ctx, server, record).await,
             Step::PruneImages { server } => prune(ctx, server, record).await,
             Step::Alert => Ok("told".to_owned()),
+            Step::Webhook { hook, namespace, body } => {
+                record(None).await?;
+                webhook::send(&ctx.client, namespace, hook, &message_id(order.id), body).await
+            }
         }
     };
     tokio::time::timeout(LIMIT, done).await.map_err(|_| ActionError::Timeout(LIMIT.as_secs()))?

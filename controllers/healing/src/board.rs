@@ -36,6 +36,8 @@ struct Service {
     levels: VecDeque<(i64, Level)>,
     /// Containers whose health check fails, and the servers they are on.
     sick: BTreeMap<String, String>,
+    /// Its Stack says that it is unhealthy: checks that a Stack declares are asked by others.
+    said: bool,
     slots: BTreeMap<String, Slot>,
 }
 
@@ -146,6 +148,16 @@ impl Board {
         }
     }
 
+    /// Whether its Stack says that a service is unhealthy.
+    pub fn said(&mut self, stack: &str, service: &str, unhealthy: bool, now: i64) {
+        let heard = self.lost.is_empty();
+        let Some(service) = self.service(stack, service) else { return };
+        if service.said != unhealthy {
+            service.said = unhealthy;
+            service.judge_health(heard, now);
+        }
+    }
+
     /// Forgets services of stacks that are not there any more.
     pub fn keep_stacks(&mut self, is_there: impl Fn(&str) -> bool) {
         self.services.retain(|(stack, _), _| is_there(stack));
@@ -226,7 +238,8 @@ impl Service {
         if self.since.is_none() {
             return;
         }
-        let unhealthy = if self.sick.is_empty() { heard.then_some(false) } else { Some(true) };
+        let well = self.sick.is_empty() && !self.said;
+        let unhealthy = if well { heard.then_some(false) } else { Some(true) };
         self.push(Level { unhealthy, ..self.level() }, now);
     }
 

@@ -23,6 +23,8 @@ pub enum ActionError {
     Engine { what: &'static str, source: otternauts_fleet::Error },
     #[error("cannot {what}: {source}")]
     Api { what: &'static str, source: kube::Error },
+    #[error("{0}")]
+    Delivery(#[from] otternauts_courier::DeliveryError),
     /// The intent could not be written down, so nothing was done.
     #[error("it could not be recorded")]
     Unrecorded,

@@ -4,7 +4,8 @@ use crate::error::ActionError;
 use crate::stack::cluster;
 use kube::ResourceExt as _;
 use otternauts_types::Stack;
-use otternauts_types::heal_rule::{HealAction, HealActionRecord, HealRuleSpec, HealScale};
+use otternauts_types::heal_rule::{HealAction, HealActionRecord, HealRuleSpec, HealScale, HealWebhook};
+use serde_json::json;
 use std::sync::Arc;
 
 /// One service of a Stack, and where it is.
@@ -31,10 +32,19 @@ pub enum Step {
     },
     /// Nothing but the Event that every action has.
     Alert,
+    /// A signed POST.
+    Webhook {
+        hook: HealWebhook,
+        /// The rule's, where the signing key is.
+        namespace: String,
+        /// A CloudEvent.
+        body: String,
+    },
 }
 
 /// The step of an action that was decided. `stack` finds one by namespace and name.
 pub fn step(
+    (namespace, rule): (&str, &str),
     spec: &HealRuleSpec,
     record: &HealActionRecord,
     stack: impl Fn(&str, &str) -> Option<Arc<Stack>>,
@@ -47,6 +57,10 @@ pub fn step(
     };
     match (record.action, target) {
         (HealAction::Alert, _) => Ok(Step::Alert),
+        (HealAction::Webhook, _) => {
+            let hook = spec.webhook.clone().ok_or_else(|| impossible("spec.webhook is missing".to_owned()))?;
+            Ok(Step::Webhook { hook, namespace: namespace.to_owned(), body: event(namespace, rule, record) })
+        }
         (HealAction::Rollback, Target::Stack { namespace, name, .. }) => Ok(Step::Rollback(found(namespace, name)?)),
         (HealAction::Restart, Target::Stack { namespace, name, service: Some(service) }) => {
             Ok(Step::Restart(place(&*found(namespace, name)?, service)?))
@@ -59,6 +73,25 @@ pub fn step(
         (HealAction::PruneImages, Target::Server(name)) => Ok(Step::PruneImages { server: name.to_owned() }),
         (action, _) => Err(impossible(format!("action {} cannot be done to {}", action.name(), record.target))),
     }
+}
+
+/// CloudEvents 1.0, structured mode, as a Notifier's webhook sends them.
+fn event(namespace: &str, rule: &str, record: &HealActionRecord) -> String {
+    let event = json!({
+        "specversion": "1.0",
+        "id": message_id(&record.id),
+        "source": format!("/apis/otternauts.dev/v1/namespaces/{namespace}/healrules/{rule}"),
+        "type": "dev.otternauts.heal.v1",
+        "time": record.time,
+        "datacontenttype": "application/json",
+        "data": {"rule": format!("{namespace}/{rule}"), "target": record.target, "cause": record.cause},
+    });
+    event.to_string()
+}
+
+/// The same for the same action, however often it is sent.
+pub fn message_id(action: &str) -> String {
+    format!("heal_{action}")
 }
 
 fn place(stack: &Stack, service: &str) -> Result<Place, ActionError> {

@@ -1,8 +1,8 @@
 //! What a Stack says about itself that rules must respect. Pure.
 
 use kube::ResourceExt as _;
-use otternauts_types::Stack;
 use otternauts_types::stack::StackPhase;
+use otternauts_types::{ConditionStatus, Stack};
 
 /// Whether it must be left alone: somebody else is at work on it.
 pub fn is_busy(stack: &Stack) -> bool {
@@ -22,6 +22,14 @@ pub fn last_deployment(stack: &Stack) -> i64 {
     ended.max().unwrap_or(i64::MIN)
 }
 
+/// The service that its condition `Unhealthy` names (OT-F12): by a check of the container's own, or one that the Stack declares.
+pub fn unhealthy(stack: &Stack) -> Option<&str> {
+    let conditions = stack.status.iter().flat_map(|s| &s.conditions);
+    let mut holding = conditions.filter(|c| c.r#type == "Unhealthy" && c.status == ConditionStatus::True);
+    let (service, _) = holding.next()?.message.strip_prefix("Service ")?.split_once(" is unhealthy")?;
+    Some(service)
+}
+
 /// The Cluster it runs on.
 pub fn cluster(stack: &Stack) -> &str {
     stack.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str())
@@ -35,4 +43,56 @@ pub fn in_swarm(stack: &Stack) -> Option<&str> {
 /// `namespace/name`.
 pub fn full_name<K: kube::Resource>(object: &K) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use otternauts_types::stack::StackStatus;
+    use otternauts_types::{Condition, StackSpec};
+
+    fn stack(conditions: &[(&str, ConditionStatus, &str)], phase: StackPhase) -> Stack {
+        let mut stack = Stack::new("shop", StackSpec::default());
+        stack.metadata.generation = Some(2);
+        let one = |(kind, status, message): &(&str, ConditionStatus, &str)| Condition {
+            r#type: (*kind).to_owned(),
+            status: *status,
+            reason: String::new(),
+            message: (*message).to_owned(),
+            last_transition_time: Some("2026-11-21T07:00:00Z".to_owned()),
+            observed_generation: Some(2),
+        };
+        let conditions = conditions.iter().map(one).collect();
+        stack.status = Some(StackStatus { phase, conditions, observed_generation: Some(2), ..StackStatus::default() });
+        stack
+    }
+
+    #[test]
+    fn a_stack_is_left_alone_while_somebody_is_at_work_on_it() {
+        use StackPhase::{Deploying, Failed, Pending, Running, Stopped};
+        for (phase, expected) in
+            [(Pending, true), (Deploying, true), (Running, false), (Failed, false), (Stopped, true)]
+        {
+            assert_eq!(is_busy(&stack(&[], phase)), expected, "{phase:?}");
+        }
+        let mut edited = stack(&[], Running);
+        edited.metadata.generation = Some(3);
+        assert!(is_busy(&edited), "what was asked for has not been looked at");
+        let mut suspended = stack(&[], Running);
+        suspended.spec.suspend = true;
+        assert!(is_busy(&suspended));
+        assert!(is_busy(&Stack::new("new", StackSpec::default())));
+    }
+
+    #[test]
+    fn what_it_says_of_itself_is_read() {
+        let sick = "Service web is unhealthy (Service db is unhealthy)";
+        let told = stack(&[("Unhealthy", ConditionStatus::True, sick)], StackPhase::Running);
+        assert_eq!(unhealthy(&told), Some("web"), "what a check printed names nobody");
+        let well = stack(&[("Unhealthy", ConditionStatus::False, sick)], StackPhase::Running);
+        assert_eq!(unhealthy(&well), None);
+        assert_eq!(last_deployment(&well), i64::MIN);
+        let done = stack(&[("Progressing", ConditionStatus::False, "")], StackPhase::Running);
+        assert_eq!(last_deployment(&done), 1_795_244_400_000);
+    }
 }

@@ -214,7 +214,7 @@ impl Keeper {
     fn begin(&mut self, uid: &str, record: &HealActionRecord) {
         let Some(known) = self.rules.get(uid) else { return };
         self.at_work.insert(record.id.clone());
-        let (ctx, spec, record) = (Arc::clone(&self.ctx), known.rule.spec.clone(), record.clone());
+        let (ctx, rule, record) = (Arc::clone(&self.ctx), Arc::clone(&known.rule), record.clone());
         let (uid, reports) = (uid.to_owned(), self.reports.0.clone());
         tokio::spawn(async move {
             let tell = |version| {
@@ -224,7 +224,9 @@ impl Keeper {
                 async move { if sent && answer.await == Ok(true) { Ok(()) } else { Err(ActionError::Unrecorded) } }
                     .boxed()
             };
-            let result = match plan::step(&spec, &record, |namespace, name| ctx.stack(namespace, name)) {
+            let (namespace, name) = (rule.namespace().unwrap_or_default(), rule.name_any());
+            let find = |namespace: &str, name: &str| ctx.stack(namespace, name);
+            let result = match plan::step((&namespace, &name), &rule.spec, &record, find) {
                 Ok(step) => {
                     let begun = record.version.filter(|_| record.state == HealActionState::Started);
                     act::run(&ctx, &Order { id: &record.id, step: &step, begun }, &tell).await

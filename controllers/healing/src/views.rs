@@ -91,7 +91,9 @@ fn sync(ctx: &Context, stacks: &[Arc<Stack>], now: i64) {
         board.keep_stacks(|name| names.contains(name));
         for stack in stacks {
             let Some(name) = stack::in_swarm(stack) else { continue };
+            let unhealthy = stack::unhealthy(stack);
             for service in stack.status.iter().flat_map(|s| &s.services) {
+                board.said(name, &service.name, unhealthy == Some(service.name.as_str()), now);
                 board.replicas(name, &service.name, count(service.running), count(service.desired), now);
             }
         }

@@ -16,11 +16,6 @@ pub fn after(attempt: u32, asked: Option<Duration>, salt: u64) -> Duration {
     asked.map_or(own, |asked| own.max(asked.min(LONGEST_ASKED)))
 }
 
-/// Seconds, or nothing: an HTTP date would need to trust the receiver's clock.
-pub fn retry_after(header: Option<&str>) -> Option<Duration> {
-    header?.trim().parse().ok().map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,8 +40,5 @@ mod tests {
                 assert!(spread >= expected && spread <= expected + expected / 4, "{attempt} {salt}: {spread:?}");
             }
         }
-        assert_eq!(retry_after(Some(" 120 ")), Some(s(120)));
-        assert_eq!(retry_after(Some("Wed, 21 Oct 2026 07:28:00 GMT")), None);
-        assert_eq!(retry_after(None), None);
     }
 }

@@ -5,7 +5,8 @@ mod email;
 pub mod text;
 mod webhook;
 
-use crate::plan::{HttpParcel, MailParcel, Parcel};
+use crate::plan::{MailParcel, Parcel};
+use otternauts_courier::HttpParcel;
 use otternauts_meta::Secret;
 use otternauts_types::notifier::{Channel, Outbox};
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! From what happens to who is told. See README.md.
 
 mod act;
-pub mod address;
 pub mod backoff;
 mod context;
 pub mod decide;
@@ -13,7 +12,6 @@ pub mod plan;
 mod reconcile;
 pub mod select;
 pub mod settings;
-pub mod signature;
 pub mod standing;
 pub mod status;
 

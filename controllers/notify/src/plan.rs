@@ -1,5 +1,6 @@
 //! Steps as data: what a Notifier does next, and what goes over the wire.
 
+use otternauts_courier::HttpParcel;
 use otternauts_meta::Secret;
 use otternauts_types::notifier::{OpenIncident, Outbox};
 use std::time::Duration;
@@ -20,14 +21,6 @@ pub enum Plan {
 pub enum Parcel {
     Http(HttpParcel),
     Mail(MailParcel),
-}
-
-/// A POST.
-#[derive(Clone, Debug)]
-pub struct HttpParcel {
-    pub url: Secret<String>,
-    pub headers: Vec<(&'static str, Secret<String>)>,
-    pub body: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]

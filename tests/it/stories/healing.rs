@@ -1,18 +1,20 @@
 //! Rules heal what they are about, once, within their bounds, also over a crash (OT-71, AO-5, AO-18, AO-19; issue 4 item 3).
 
 use super::{condition, docker, get, onboard, server_in, stack_running};
+use crate::notify::receiver::{Answer, Receiver};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use otternauts_harness::{Lab, Otter, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn stack(otter: &Otter) -> String {
+fn stack(otter: &Otter, web: &str) -> String {
     let quick = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}});
     let bound = json!({"endpoint_mode": "dnsrr", "resources": {"limits": {"cpus": "0.3"}}});
     let busybox = "registry.lab/library/busybox:1.35";
     let compose = json!({"services": {
-        "web": {"image": "registry.lab/lab/web:v1", "deploy": quick},
+        "web": {"image": format!("registry.lab/lab/web:{web}"), "deploy": quick},
         "mill": {"image": busybox, "command": ["sh", "-c", "while :; do :; done"], "deploy": bound},
         "pier": {"image": busybox, "command": ["sleep", "100000"], "deploy": quick},
     }});
@@ -87,10 +89,13 @@ fn a_rule_heals_once_within_its_bounds_also_over_a_crash_ao_19() {
     let mut otter = crate::whole();
     onboard(&otter, &lab, "harbour", 1, "manager");
     server_in(&otter, "harbour", "ready", 240);
-    let name = stack(&otter);
+    let name = stack(&otter, "v1");
     what_crashes_is_restarted_once_and_then_left_alone(&otter, &lab, &name);
     a_dry_run_measures_says_and_does_nothing(&otter, &lab, &name);
     a_service_grows_to_its_bound(&otter, &lab, &name);
+    a_version_that_is_not_well_is_rolled_back(&otter, &lab, &name);
+    a_server_is_cleaned_and_never_the_last_one_drained(&otter);
+    a_webhook_is_told_once_it_answers(&otter);
     a_crash_between_intent_and_act_loses_nothing_and_repeats_nothing(&mut otter, &lab, &name);
 }
 
@@ -167,6 +172,82 @@ fn a_service_grows_to_its_bound(otter: &Otter, lab: &Lab, name: &str) {
     let replicas = docker(lab, 1, &["service", "inspect", &pier, "--format", "{{.Spec.Mode.Replicated.Replicas}}"]);
     assert_eq!(replicas, "2");
     otter.kubectl(&["delete", "healrule", "grow"]).ok();
+}
+
+fn a_version_that_is_not_well_is_rolled_back(otter: &Otter, lab: &Lab, name: &str) {
+    stack(otter, "v2");
+    let web = format!("{name}_web");
+    let image =
+        || docker(lab, 1, &["service", "inspect", &web, "--format", "{{.Spec.TaskTemplate.ContainerSpec.Image}}"]);
+    assert!(image().contains("web:v2"), "{}", image());
+    rule(otter, "back", "web", "replicas.desired >= 1", &json!({"action": "rollback"}));
+    let status = told(otter, "back", "rolled back", |s| last(s)["state"] == "Done");
+    assert_eq!(last(&status)["target"], "Stack/default/bay", "{status}");
+    until("version 1 to run again", PATIENCE, || if image().contains("web:v1") { Ok(()) } else { Err(image()) });
+    stack_running(otter, "bay", 120);
+    let all = otter.kubectl(&["get", "deployments.otternauts.dev", "-o", "json"]).json();
+    let healed = |d: &&Value| d["spec"]["trigger"] == "heal";
+    let healed: Vec<&Value> = all["items"].as_array().expect("a list").iter().filter(healed).collect();
+    assert_eq!((healed.len(), &healed[0]["spec"]["rollbackTo"]), (1, &json!(1)), "{healed:?}");
+    otter.kubectl(&["delete", "healrule", "back"]).ok();
+}
+
+fn a_server_is_cleaned_and_never_the_last_one_drained(otter: &Otter) {
+    for (name, action, condition) in [("tidy", "prune-images", "disk.free > 1%"), ("empty", "drain", "disk.free > 1%")]
+    {
+        let spec = json!({"target": {"server": "harb*"}, "condition": condition, "action": action, "cooldown": "1h"});
+        let metadata = json!({"name": name, "namespace": "otternauts-system"});
+        let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": metadata, "spec": spec});
+        otter.apply(&object.to_string());
+    }
+    let over = |name: &str| {
+        until(&format!("rule {name} to have acted"), PATIENCE, || {
+            let all = ["get", "healrule", name, "-n", "otternauts-system", "-o", "json"];
+            let status = otter.kubectl(&all).json()["status"].clone();
+            if last(&status)["finishedAt"].is_string() { Ok(status) } else { Err(status) }
+        })
+    };
+    let cleaned = over("tidy");
+    let (state, said) = (&last(&cleaned)["state"], last(&cleaned)["message"].as_str().unwrap_or_default());
+    assert!(state == "Done" && said.starts_with("unused images removed: "), "{cleaned}");
+    assert!(last(&cleaned)["cause"].as_str().is_some_and(|c| c.starts_with("disk.free ")), "{cleaned}");
+    let kept = over("empty");
+    let (state, said) = (&last(&kept)["state"], last(&kept)["message"].as_str().unwrap_or_default());
+    // Of two rules for one Server the older one acts first; made in one second, the one whose name comes first.
+    assert!(state == "Failed" && said == "it is the last active Server of its cluster", "{kept}");
+    assert_eq!(get(otter, "server", "harbour")["spec"]["availability"].as_str().unwrap_or("active"), "active");
+    otter.kubectl(&["-n", "otternauts-system", "delete", "healrule", "tidy", "empty"]).ok();
+}
+
+fn a_webhook_is_told_once_it_answers(otter: &Otter) {
+    let key = format!("--from-literal=key={}", crate::notify::KEY);
+    otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "hook", &key]).ok();
+    // Its first answer is an error: the same is sent again.
+    let receiver = Receiver::start(|n| Answer::Status(if n == 0 { 503 } else { 200 }, ""));
+    let hook = json!({"url": receiver.url("/heal"), "secretRef": {"name": "hook"}});
+    let spec = json!({"target": {"stack": "bay", "service": "web"}, "condition": "replicas.desired >= 1",
+        "action": "webhook", "webhook": hook, "cooldown": "1h"});
+    let metadata = json!({"name": "hook", "namespace": "otternauts-system"});
+    let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": metadata, "spec": spec});
+    otter.apply(&object.to_string());
+    let seen = until("both attempts", PATIENCE, || {
+        let seen = receiver.seen();
+        if seen.len() == 2 { Ok(seen) } else { Err(seen.len()) }
+    });
+    assert_eq!(seen[0].header("webhook-id"), seen[1].header("webhook-id"));
+    let event = seen[1].json();
+    assert_eq!(
+        (&event["id"], &event["type"]),
+        (&json!(seen[1].header("webhook-id")), &json!("dev.otternauts.heal.v1"))
+    );
+    assert_eq!(event["data"]["target"], "Stack/default/bay/web", "{event}");
+    assert_eq!(event["data"]["cause"], "replicas.desired 1 >= 1", "{event}");
+    let signed = [event["id"].as_str().unwrap_or_default(), ".", seen[1].header("webhook-timestamp"), "."].concat();
+    let signature = seen[1].header("webhook-signature").strip_prefix("v1,").expect("version 1");
+    let signature = BASE64_STANDARD.decode(signature).expect("base64");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, crate::notify::KEY.as_bytes());
+    ring::hmac::verify(&key, &[signed.as_bytes(), &seen[1].body].concat(), &signature).expect("it is signed");
+    otter.kubectl(&["-n", "otternauts-system", "delete", "healrule", "hook"]).ok();
 }
 
 /// The host hangs, so that what is intended cannot be done; then we are killed.

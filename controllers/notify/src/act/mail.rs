@@ -1,6 +1,5 @@
 //! SMTP: a connection for each message, TLS as the spec says, no password without it.
 
-use super::target::resolve;
 use crate::error::DeliveryError;
 use crate::formats::text::one_line;
 use crate::plan::MailParcel;
@@ -9,6 +8,7 @@ use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use otternauts_courier::resolve;
 use otternauts_types::notifier::{EmailChannel, EmailSecurity};
 use std::time::Duration;
 

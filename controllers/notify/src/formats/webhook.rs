@@ -1,8 +1,8 @@
 //! CloudEvents 1.0, structured mode, signed.
 
 use super::{Sender, json, text};
-use crate::plan::{HttpParcel, Parcel};
-use crate::signature;
+use crate::plan::Parcel;
+use otternauts_courier::{HttpParcel, signature};
 use otternauts_meta::Secret;
 use otternauts_types::notifier::{Outbox, WebhookChannel};
 use serde_json::{Value, json};

@@ -253,6 +253,8 @@ fn healing_rules() -> Vec<Value> {
     // To roll back, and to drain.
     rules.push(rule(&[otternauts_types::GROUP], &["deployments"], &["create"]));
     rules.push(rule(&[otternauts_types::GROUP], &["servers"], &["patch"]));
+    // The signing keys of webhooks: by name, one at a time.
+    rules.push(rule(&[""], &["secrets"], &["get"]));
     rules
 }
 

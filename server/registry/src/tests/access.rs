@@ -103,7 +103,7 @@ async fn an_update_that_creates_needs_the_right_to_create_row_i15() {
 }
 
 #[tokio::test]
-async fn the_healing_account_may_do_what_its_actions_need_and_reads_no_secret() {
+async fn the_healing_account_may_do_what_its_actions_need_and_reads_secrets_by_name_only() {
     let world = world().await;
     let account = Caller::new(otternauts_auth::User::service_account("otternauts-system", "healing", ""), "test");
     for (verb, group, resource, expected) in [
@@ -116,7 +116,8 @@ async fn the_healing_account_may_do_what_its_actions_need_and_reads_no_secret() 
         ("patch", "otternauts.dev", "servers", true),
         ("delete", "otternauts.dev", "servers", false),
         ("create", "events.k8s.io", "events", true),
-        ("get", "", "secrets", false),
+        ("get", "", "secrets", true),
+        ("list", "", "secrets", false),
     ] {
         assert_eq!(may(&world, &account, verb, group, resource, "shop"), expected, "{verb} {resource}");
     }

@@ -1,18 +1,18 @@
 //! A POST over a connection of its own. Of the answer only the head is read.
 
-use super::target::{HttpTarget, resolve};
-use super::tls;
-use crate::backoff;
 use crate::error::DeliveryError;
-use crate::plan::HttpParcel;
+use crate::target::{HttpTarget, resolve};
+use crate::tls;
 use http::{HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use otternauts_meta::Secret;
 use rustls_pki_types::ServerName;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -20,7 +20,26 @@ use tokio::net::TcpStream;
 const MAX_HEAD: usize = 32 << 10;
 const USER_AGENT: &str = concat!("otternauts/", env!("CARGO_PKG_VERSION"));
 
-pub async fn post(
+/// From the first question to a name server to the answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A POST.
+#[derive(Clone, Debug)]
+pub struct HttpParcel {
+    pub url: Secret<String>,
+    pub headers: Vec<(&'static str, Secret<String>)>,
+    pub body: Vec<u8>,
+}
+
+/// Sends it, once. `authorities` (PEM) are believed beside the system's; `trusted`: see [`crate::address::refusal`]. Answers what the
+/// receiver said, in a few words.
+pub async fn post(parcel: &HttpParcel, authorities: Option<&str>, trusted: bool) -> Result<String, DeliveryError> {
+    let target = HttpTarget::parse(parcel.url.expose())?;
+    let late = |_| DeliveryError::Timeout { host: target.host.clone(), after: LIMIT };
+    tokio::time::timeout(LIMIT, send(parcel, &target, authorities, trusted)).await.map_err(late)?
+}
+
+async fn send(
     parcel: &HttpParcel,
     target: &HttpTarget,
     authorities: Option<&str>,
@@ -89,5 +108,22 @@ where
         return Err(DeliveryError::Redirect { host, code });
     }
     let asked = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
-    Err(DeliveryError::Answer { host, code, retry_after: backoff::retry_after(asked) })
+    Err(DeliveryError::Answer { host, code, retry_after: retry_after(asked) })
+}
+
+/// Seconds, or nothing: an HTTP date would need to trust the receiver's clock.
+fn retry_after(header: Option<&str>) -> Option<Duration> {
+    header?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_is_asked_for_is_in_seconds() {
+        assert_eq!(retry_after(Some(" 120 ")), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(Some("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+        assert_eq!(retry_after(None), None);
+    }
 }
