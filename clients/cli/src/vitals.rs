@@ -37,8 +37,15 @@ impl Vital {
 
 pub fn server(server: &Server) -> Vital {
     let status = server.status.clone().unwrap_or_default();
-    let healthy = status.phase == ServerPhase::Ready;
-    let message = if healthy { String::new() } else { status.last_error.unwrap_or_else(|| word(&status.phase)) };
+    let full = status.conditions.iter().find(|c| c.r#type == "DiskSpace" && c.status == ConditionStatus::False);
+    let healthy = status.phase == ServerPhase::Ready && full.is_none();
+    let message = if let Some(full) = full {
+        full.message.clone()
+    } else if healthy {
+        String::new()
+    } else {
+        status.last_error.unwrap_or_else(|| word(&status.phase))
+    };
     Vital {
         kind: "server",
         namespace: None,

@@ -141,7 +141,7 @@ fn fleet_news(fleet: &Fleet, store: Store<Stack>) -> impl Stream<Item = ObjectRe
             }
             News::Event(_) | News::Followed | News::Missed => matching(&store, None, |_| true),
             // What runs there is not known now; its swarm will tell of the node. An end was an event before.
-            News::Lost(_) | News::Ended(_) => Vec::new(),
+            News::Lost(_) | News::Ended(_) | News::Doubted => Vec::new(),
         };
         futures::stream::iter(concerned)
     })

@@ -16,7 +16,7 @@ use otternauts_fleet::StackName;
 use otternauts_types::deployment::{DeploymentPhase, DeploymentStatus, Snapshot, StepState, Trigger};
 use otternauts_types::stack::{ServiceStatus, TaskFailure};
 use otternauts_types::{Deployment, Stack};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long all tasks must be seen running before a rollout counts as done: a container that starts and falls over is not.
@@ -25,6 +25,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 const PASSING: Duration = Duration::from_secs(8);
 /// How often a rollout in progress is looked at. Nothing is looked at when none is.
 const RECHECK: Duration = Duration::from_millis(700);
+/// When tasks take longer, their servers are looked at too, and again after as long.
+const SLOW: Duration = Duration::from_secs(20);
 /// How often tasks on their way are looked at, once no rollout is.
 const RECHECK_MOVING: Duration = Duration::from_secs(2);
 /// How often a failed rollout is looked at: a registry or a node may come back.
@@ -250,10 +252,24 @@ impl Rollout<'_> {
                         let problem = told.unwrap_or_else(|| Problem::new(reason::DEADLINE, late, ""));
                         Ok(self.fail(DeploymentPhase::Failed, problem, Some(&observed)))
                     }
-                    _ => Ok(self.waiting(&progress)),
+                    _ => {
+                        self.doubt_slow(swarm, &observed);
+                        Ok(self.waiting(&progress))
+                    }
                 }
             }
         }
+    }
+
+    /// Tasks that neither run nor fail may wait for what their server lacks, room on its disk for one.
+    fn doubt_slow(&self, swarm: &Swarm, observed: &Observed) {
+        let key = format!("{}/slow", self.deployment.uid().unwrap_or_default());
+        if self.ctx.settled_for(&key) < SLOW {
+            return;
+        }
+        self.ctx.unsettle(&key);
+        let moving = observed.services.iter().flat_map(|s| &s.tasks).filter(|t| t.wanted && t.state.is_moving());
+        moving.map(|t| t.node.as_str()).collect::<BTreeSet<_>>().into_iter().for_each(|node| swarm.doubt(node));
     }
 
     fn waiting(&mut self, progress: &[ServiceProgress]) -> Standing {
@@ -271,6 +287,7 @@ impl Rollout<'_> {
         let observed = swarm.observe(name).await?;
         swarm.act(&decide::garbage(&checked.rendered, &observed), &checked.rendered, None).await?;
         self.ctx.unsettle(&self.deployment.uid().unwrap_or_default());
+        self.ctx.unsettle(&format!("{}/slow", self.deployment.uid().unwrap_or_default()));
         self.step("converge", StepState::Done, None);
         let now = self.now();
         finish(&mut self.status, DeploymentPhase::Succeeded, None, &now);
@@ -369,6 +386,9 @@ impl Rollout<'_> {
             return known;
         }
         let found = swarm.autopsy(task).await;
+        if task.error.contains("no space left on device") {
+            swarm.doubt(&task.node);
+        }
         self.ctx.remember(&task.id, found.clone());
         found
     }

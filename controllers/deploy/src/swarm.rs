@@ -248,9 +248,20 @@ impl Swarm {
         self.docker.task_logs(id, options).map_err(Error::swarm("read a log"))
     }
 
-    async fn engine_of(&self, node: &str) -> Option<Docker> {
+    /// A task failed for a reason that is the server's.
+    pub fn doubt(&self, node: &str) {
+        if let Some(server) = self.server_of(node) {
+            self.fleet.doubt(&server.name_any());
+        }
+    }
+
+    fn server_of(&self, node: &str) -> Option<&Server> {
         let named = |s: &&Server| s.status.as_ref().and_then(|s| s.swarm_node_id.as_deref()) == Some(node);
-        let server = self.servers.iter().find(named)?;
+        self.servers.iter().find(named)
+    }
+
+    async fn engine_of(&self, node: &str) -> Option<Docker> {
+        let server = self.server_of(node)?;
         let endpoint = endpoint(&self.client, server).await.ok()??;
         self.fleet.host(&server.name_any(), &endpoint).docker().await.ok()
     }

@@ -52,6 +52,8 @@ pub enum News {
     Ended(End),
     /// The engine, or the way to it, is gone: why. Told once; it is tried again until it is followed again.
     Lost(String),
+    /// Somebody saw a sign that the server is not as it was: whoever judges servers looks again.
+    Doubted,
     /// The listener was too slow and missed notices: look at everything once.
     Missed,
 }
@@ -98,6 +100,12 @@ impl Fleet {
     /// The server of that name, while it is followed.
     pub fn followed(&self, name: &str) -> Option<Host> {
         self.feeds().followed.get(name).map(|(host, _)| host.clone())
+    }
+
+    /// Has whoever judges servers look at this one again.
+    pub fn doubt(&self, name: &str) {
+        // Nobody may be listening.
+        let _ = self.feeds().notices.send(Notice { server: name.to_owned(), news: News::Doubted });
     }
 
     /// The names of all servers that are followed.

@@ -22,7 +22,7 @@ pub async fn hear(ctx: &Context, notice: Notice) -> Vec<String> {
         News::Event(event) => check(ctx, &notice.server, &event).await.into_iter().collect(),
         News::Ended(end) => ended(ctx, &end).into_iter().collect(),
         // What runs there is not known now; the Server's own condition says so.
-        News::Lost(_) => Vec::new(),
+        News::Lost(_) | News::Doubted => Vec::new(),
     }
 }
 

@@ -6,6 +6,8 @@ use otternauts_types::{Condition, ConditionStatus};
 
 /// Conditions that are bad when they are true, the most telling first.
 const BAD_WHEN_TRUE: [&str; 5] = ["OOMKilled", "CrashLooping", "SwarmConflict", "Unhealthy", "Degraded"];
+/// Conditions that are bad when they are false though the object is ready.
+const BAD_WHEN_FALSE: [&str; 1] = ["DiskSpace"];
 /// Reasons of `Ready=False` while something is on its way, or waits for a person who knows.
 const ON_THE_WAY: [&str; 9] = [
     "Deploying",
@@ -45,6 +47,9 @@ pub fn of(conditions: &[Condition]) -> Standing {
     if let (Some(c), None) = (domains, failing) {
         return if c.reason == "CertificatePending" { Standing::Unsettled } else { bad(c) };
     }
+    if let Some(c) = BAD_WHEN_FALSE.iter().filter_map(|n| find(n)).find(|c| c.status == ConditionStatus::False) {
+        return bad(c);
+    }
     match ready {
         Some(c) if c.status == ConditionStatus::True => Standing::Well(c.message.clone()),
         Some(c) if c.status == ConditionStatus::False => bad(c),
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn one_failure_with_many_faces_is_one_problem() {
         type Given = &'static [(&'static str, ConditionStatus, &'static str)];
-        let cases: [(Given, &str); 15] = [
+        let cases: [(Given, &str); 16] = [
             (&[], "unsettled"),
             (&[("Ready", True, "Deployed")], "well"),
             (&[("Ready", Unknown, "Lost")], "unsettled"),
@@ -95,6 +100,7 @@ mod tests {
                 "OutOfMemory",
             ),
             (&[("Ready", True, "Ready"), ("SwarmConflict", False, "None")], "well"),
+            (&[("Ready", True, "Ready"), ("DiskSpace", False, "InsufficientDiskSpace")], "InsufficientDiskSpace"),
             (&[("Ready", True, "Ready"), ("Unhealthy", True, "")], "Unhealthy"),
             (&[("Ready", False, "Suspended"), ("Degraded", True, "TaskFailed")], "well"),
             (&[("Ready", True, "Deployed"), ("DomainsReady", False, "DNSMismatch")], "DNSMismatch"),

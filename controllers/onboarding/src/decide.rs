@@ -151,7 +151,12 @@ fn system(seen: &Observed, draft: &mut Draft) -> Flow {
     draft.bad("DiskSpace", reason::DISK_FULL, sentence.clone());
     // A server at work goes on working; a new one would fail half-way.
     let at_work = seen.swarm.as_ref().is_some_and(|s| !s.node_id.is_empty());
-    if at_work { ControlFlow::Continue(()) } else { draft.fail(ServerPhase::Failed, reason::DISK_FULL, sentence, "") }
+    if at_work {
+        draft.look_again();
+        ControlFlow::Continue(())
+    } else {
+        draft.fail(ServerPhase::Failed, reason::DISK_FULL, sentence, "")
+    }
 }
 
 fn docker(desired: Desired<'_>, cluster: &crate::observed::ClusterView, seen: &Observed, draft: &mut Draft) -> Flow {

@@ -54,14 +54,14 @@ pub async fn run(
     let lost = Arc::clone(&ctx);
     let silent = ctx.fleet.notices().filter_map(|notice| async move {
         // Its engine is gone, whether or not the connection is.
-        matches!(notice.news, News::Lost(_)).then_some(notice.server)
+        matches!(notice.news, News::Lost(_) | News::Doubted).then_some(notice.server)
     });
     let losses = futures::stream::select(ctx.fleet.losses(), silent).map(move |name| lost.mark_lost(name));
     let nodes = ctx.fleet.notices().filter_map(|notice| async move {
         let counts = match notice.news {
             News::Event(event) => event.kind == "node",
             News::Followed | News::Lost(_) | News::Missed => true,
-            News::Ended(_) => false,
+            News::Ended(_) | News::Doubted => false,
         };
         counts.then_some(())
     });

@@ -10,6 +10,7 @@ use crate::{removal, status};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
+use otternauts_types::server::ServerPhase;
 use otternauts_types::{CLEANUP_FINALIZER, Condition, ConditionStatus, Server};
 use serde_json::json;
 use std::sync::Arc;
@@ -89,7 +90,8 @@ async fn onboard(ctx: &Context, server: &Server, name: &str) -> Result<Action, E
         let labels = server.metadata.labels.clone().unwrap_or_default();
         let decision = decide(Desired { name, spec: &server.spec, labels: &labels }, &before, &seen);
         write(ctx, &mut server, &decision).await?;
-        if let (None, Retry::OnChange, Some(host)) = (&decision.step, decision.retry, &host) {
+        let ready = decision.status.phase == ServerPhase::Ready || decision.retry == Retry::OnChange;
+        if let (None, true, Some(host)) = (&decision.step, ready, &host) {
             ctx.fleet.follow(host);
         }
         let next = decision.step.as_ref().filter(|s| round.failure.as_ref().is_none_or(|f| f.step != s.name()));

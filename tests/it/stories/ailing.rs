@@ -170,3 +170,37 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     let line = "otternauts_service_task_failures_total{namespace=\"default\",stack=\"bay\",service=\"web\"";
     assert!(metrics.lines().any(|l| l.starts_with(line)), "{metrics}");
 }
+
+#[test]
+fn a_full_disk_is_said_of_the_server_and_passes_when_there_is_room_again() {
+    let Some(lab) = Lab::take("a_full_disk_is_said_of_the_server_and_passes_when_there_is_room_again") else { return };
+    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
+    lab.ok(&["images", "debian"]);
+    let otter = crate::whole();
+    onboard(&otter, &lab, "harbour", 1, "manager");
+    server_in(&otter, "harbour", "ready", 240);
+    let deploy = |image: &str| {
+        let compose = json!({"services": {"web": {"image": image, "command": ["sleep", "100000"],
+            "deploy": {"endpoint_mode": "dnsrr", "restart_policy": {"delay": "2s"}}}}});
+        let spec = json!({"compose": {"inline": compose.to_string()}});
+        let stack =
+            json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "bay"}, "spec": spec});
+        otter.apply(&stack.to_string());
+    };
+    // Room for the engine's own small files, not for an image.
+    lab.ok(&["fill", "1", "60"]);
+    deploy("registry.lab/library/debian:12");
+    let disk = |expected: &str| {
+        until(&format!("DiskSpace to be {expected}"), PATIENCE, || {
+            let status = get(&otter, "server", "harbour")["status"].clone();
+            let found = condition(&status, "DiskSpace")["status"] == expected && status["phase"] == "ready";
+            if found { Ok(status) } else { Err((status, get(&otter, "stack", "bay")["status"].clone())) }
+        })
+    };
+    let status = disk("False");
+    assert_eq!(condition(&status, "DiskSpace")["reason"], "InsufficientDiskSpace", "{status}");
+    assert_eq!(otter.otter(&["health"]).code, 1);
+    lab.ok(&["unfill", "1"]);
+    disk("True");
+    stack_running(&otter, "bay", 180);
+}

@@ -49,6 +49,8 @@ pub(super) struct Draft {
     status: ServerStatus,
     before: Vec<otternauts_types::Condition>,
     findings: Vec<Finding>,
+    /// Ready, but something is to be looked at again until it is mended.
+    again: bool,
 }
 
 type Flow = ControlFlow<Verdict>;
@@ -57,7 +59,7 @@ impl Draft {
     pub(super) fn new(before: &ServerStatus) -> Self {
         let mut status = before.clone();
         let conditions = std::mem::take(&mut status.conditions);
-        Self { status, before: conditions, findings: Vec::new() }
+        Self { status, before: conditions, findings: Vec::new(), again: false }
     }
 
     fn put(&mut self, kind: &'static str, status: ConditionStatus, reason: &str, message: String) {
@@ -188,6 +190,12 @@ impl Draft {
         self.good("Ready", reason::READY, "The server is part of the swarm and takes work.");
         self.status.phase = ServerPhase::Ready;
         self.status.last_error = None;
-        Decision { status: self.status, findings: self.findings, step: None, retry: Retry::OnChange }
+        let retry = if self.again { Retry::Backoff } else { Retry::OnChange };
+        Decision { status: self.status, findings: self.findings, step: None, retry }
+    }
+
+    /// Nobody will tell when what is wrong is mended.
+    pub(super) fn look_again(&mut self) {
+        self.again = true;
     }
 }
