@@ -36,6 +36,8 @@ async fn hear(ctx: &Context, notice: Notice) {
         News::Event(event) => checked(ctx, &notice.server, &event),
         News::Ended(end) => ended(ctx, &end),
         News::Lost(_) => ctx.board(|board| board.lost(&notice.server, ctx.now())),
+        // Whoever judges servers looks at it; its containers are what they were.
+        News::Doubted => {}
     }
 }
 
