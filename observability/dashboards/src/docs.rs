@@ -13,6 +13,10 @@ may gain labels, ALPHA names may change; `observability/stable-metrics.txt` is w
 
 Where the concept is Kubernetes' own, so are name and labels: rules and dashboards made for kube-apiserver and controller-runtime work.
 Two differ: `authentication_attempts_total` has the ending that Prometheus asks of counters, and storage speaks of SQLite.
+
+`observability/prometheus.yml` shows how to scrape, `observability/alerts` has rules and alerts, `observability/dashboards/json` nine dashboards
+for Grafana, `docs/runbooks` a page an alert. Alertmanager posts to `/hooks/alertmanager` (`observability/alertmanager.yml`): each alert becomes
+an Event on the object it is about.
 ";
 
 /// The whole page.

@@ -63,7 +63,7 @@ pub fn check(expr: &str) -> Vec<String> {
         asked.grouped.iter().filter(|l| !known.contains(*l)).map(|l| format!("nothing here has the label {l}")),
     );
     for (function, metric) in &asked.functions {
-        let counter = metric.as_deref().is_some_and(|m| is_counter(m));
+        let counter = metric.as_deref().is_some_and(is_counter);
         let Some(metric) = metric else { continue };
         if ["rate", "increase", "irate"].contains(&function.as_str()) && !counter {
             wrong.push(format!("{function} of {metric}, which is no counter"));

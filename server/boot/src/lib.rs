@@ -1,6 +1,7 @@
 //! Configuration, wiring, listeners and shutdown: the one room that sees server and controllers. See README.md.
 
 mod accounts;
+mod alerts;
 mod clock;
 mod command;
 mod config;

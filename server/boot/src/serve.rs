@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::alerts::Alerts;
 use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
 use crate::handler::ApiHandler;
@@ -18,7 +19,7 @@ use otternauts_auth::audit::AuditLog;
 use otternauts_auth::tokens::StaticTokens;
 use otternauts_auth::{Authenticator, Authorizer};
 use otternauts_fleet::Fleet;
-use otternauts_http::{Api, ApiParts, HealthCheck, LogSource, VersionInfo};
+use otternauts_http::{AlertSink, Api, ApiParts, HealthCheck, LogSource, VersionInfo};
 use otternauts_meta::Secret;
 use otternauts_registry::Registry;
 use otternauts_store::{SqliteOptions, Store};
@@ -89,7 +90,10 @@ impl Server {
         let logs = config.controllers.has(Controller::Deploy).then(|| Arc::new(StackLogs::new(fleet.clone())));
         parts.logs = logs.clone().map(|logs| logs as Arc<dyn LogSource>);
         parts.pages = Some(Arc::new(Pages::new(registry.clone(), fleet.clone())));
+        let alerts = Arc::new(Alerts::default());
+        parts.alerts = Some(Arc::clone(&alerts) as Arc<dyn AlertSink>);
         let api = Api::new(parts);
+        alerts.connect(inside::client(api.clone(), Controller::Notify));
         if let Some(logs) = logs {
             logs.connect(inside::client(api.clone(), Controller::Deploy));
         }

@@ -8,6 +8,7 @@ use crate::discovery::Discovery;
 use crate::handlers::log::LogSource;
 use crate::handlers::{self, Held};
 use crate::health::HealthCheck;
+use crate::hooks::AlertSink;
 use crate::identity::{self, Identity};
 use crate::intake::Intake;
 use crate::pages::MetricsPages;
@@ -75,6 +76,8 @@ pub struct ApiParts {
     pub advertise: String,
     pub health: Vec<HealthCheck>,
     pub logs: Option<Arc<dyn LogSource>>,
+    /// Takes what Alertmanager posts; without, nobody does.
+    pub alerts: Option<Arc<dyn AlertSink>>,
     /// Fills `/metrics/fleet` and `/metrics/containers`; without, they are not there.
     pub pages: Option<Arc<dyn MetricsPages>>,
     /// True once the process stops: readiness fails, watches end (row T11).
@@ -103,6 +106,7 @@ impl ApiParts {
             advertise: String::new(),
             health: Vec::new(),
             logs: None,
+            alerts: None,
             pages: None,
             shutdown,
             limits: Limits::default(),
@@ -392,6 +396,9 @@ impl Exchange {
     ) -> Result<(Bytes, Option<Held>), Status> {
         let body = match found {
             Some(_) if self.route.is_mutating() => self.api.room.intake.read(&identity.sender.name, body).await?,
+            None if handlers::paths::has_body(&self.route) => {
+                self.api.room.intake.read(&identity.sender.name, body).await?
+            }
             _ => Bytes::new(),
         };
         Ok((body, self.room(inside).await?))
@@ -415,7 +422,7 @@ impl Exchange {
                     drop(permit);
                     answer
                 }
-                None => handlers::paths::run(call).await,
+                None => handlers::paths::run(call, body).await,
             }
         });
         let deadline = if self.route.is_mutating() {

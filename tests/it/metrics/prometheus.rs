@@ -110,6 +110,25 @@ pub fn prometheus(test: &str, otter: &Otter, dir: &TempDir, alertmanager: Option
     Some(Program::start(command, "prometheus", dir.path(), port))
 }
 
+/// Alertmanager that tells our own hook at once.
+fn alertmanager(test: &str, otter: &Otter, dir: &TempDir) -> Option<Program> {
+    let mut command = program(test, "prometheus-alertmanager")?;
+    let port = free_port();
+    let data = otter.data_dir();
+    let (token, ca) = (data.join("admin.token"), data.join("pki/ca.crt"));
+    let (token, ca, hook) = (token.display(), ca.display(), format!("{}/hooks/alertmanager", otter.url));
+    let http = format!("http_config: {{authorization: {{credentials_file: {token}}}, tls_config: {{ca_file: {ca}}}}}");
+    let config = format!(
+        "route: {{receiver: ours, group_by: [alertname, server], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}\n\
+         receivers: [{{name: ours, webhook_configs: [{{send_resolved: true, url: '{hook}', {http}}}]}}]\n"
+    );
+    std::fs::write(dir.path().join("alertmanager.yml"), config).expect("a file can be written");
+    let at = |flag: &str, path: &str| format!("--{flag}={}", dir.path().join(path).display());
+    command.args([at("config.file", "alertmanager.yml"), at("storage.path", "alerts")]);
+    command.args([format!("--web.listen-address=127.0.0.1:{port}"), "--cluster.listen-address=".to_owned()]);
+    Some(Program::start(command, "alertmanager", dir.path(), port))
+}
+
 /// What only an incident brings about: a Stack that comes to be Ready, a message that nobody takes.
 fn incident(otter: &Otter) {
     let notifier = format!(
@@ -200,4 +219,33 @@ fn every_panel_every_rule_and_the_mixins_series_have_data() {
         assert_eq!(target["health"], "up", "{target}");
     }
     assert!(alerts::all().count() > 30);
+}
+
+/// Ecosystem, section 1: an alert reaches a human. Rule, Alertmanager, our hook, an Event on the object, and its notification.
+#[test]
+fn an_alert_goes_through_alertmanager_to_an_event_on_its_object() {
+    let test = "an_alert_goes_through_alertmanager_to_an_event_on_its_object";
+    let otter = crate::whole();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let Some(alertmanager) = alertmanager(test, &otter, &dir) else { return };
+    let Some(prometheus) = prometheus(test, &otter, &dir, Some(&alertmanager)) else { return };
+    work(&otter);
+    let fires = || prometheus.query("ALERTS{alertname=\"OtternautsServerNotReady\",alertstate=\"firing\"}");
+    until("the alert", PATIENCE, || if fires().is_empty() { Err(prometheus.query("ALERTS")) } else { Ok(()) });
+    let events = || {
+        let all = otter.kubectl(&["get", "events.events.k8s.io", "-n", "default", "-o", "json"]).json();
+        let ours = |e: &&Value| e["reason"] == "OtternautsServerNotReady";
+        all["items"].as_array().expect("a list").iter().filter(ours).cloned().collect::<Vec<Value>>()
+    };
+    let event = until("the Event", PATIENCE, || events().into_iter().next().ok_or("none"));
+    let uid = otter.kubectl(&["get", "server", "harbour", "-o", "jsonpath={.metadata.uid}"]).ok().to_owned();
+    let about = &event["regarding"];
+    assert_eq!((&about["kind"], &about["name"]), (&"Server".into(), &"harbour".into()), "{event}");
+    assert_eq!(about["uid"], uid.as_str(), "{event}");
+    assert_eq!((&event["type"], &event["action"]), (&"Warning".into(), &"Firing".into()), "{event}");
+    assert!(event["note"].as_str().is_some_and(|n| n.contains("harbour")), "{event}");
+    assert_eq!(events().len(), 1, "what is told again is written once");
+    let denied =
+        otter.curl("/hooks/alertmanager", &["-X", "POST", "-d", "{}", "-o", "/dev/null", "-w", "%{http_code}"]);
+    assert_eq!(denied.ok(), "403", "nobody posts without the right to");
 }

@@ -3,18 +3,28 @@
 use crate::accept::Offer;
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::{discovery, health, openapi, pages};
+use crate::routes::Route;
+use crate::{discovery, health, hooks, openapi, pages};
+use bytes::Bytes;
 use http::Method;
 use otternauts_meta::Status;
 
-pub async fn run(call: &Call) -> Result<Answer, Status> {
+/// Where an Alertmanager posts.
+const ALERTS: &str = "/hooks/alertmanager";
+
+/// Whether the body of a request that is about no resource is read: only where somebody takes it.
+pub fn has_body(route: &Route) -> bool {
+    route.resource.is_none() && route.verb == "post" && route.path == ALERTS
+}
+
+pub async fn run(call: &Call, body: Bytes) -> Result<Answer, Status> {
     let path = call.route.path.as_str();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     if path.starts_with("//") {
         return Ok(Answer::page_not_found());
     }
     if !matches!(call.method, Method::GET | Method::HEAD) {
-        return Ok(not_a_get(&parts));
+        return if has_body(&call.route) { hooks::alertmanager(call, body).await } else { Ok(not_a_get(&parts)) };
     }
     match parts.as_slice() {
         [""] => {

@@ -100,6 +100,11 @@ fn discovery() -> Vec<Value> {
     ];
     vec![
         cluster_role("system:monitoring", &[], &[paths(&monitoring)]),
+        cluster_role(
+            "otternauts:alertmanager",
+            &[],
+            &[json!({"nonResourceURLs": ["/hooks/alertmanager"], "verbs": ["post"]})],
+        ),
         binding("system:monitoring", &json!([group("system:monitoring")])),
         cluster_role("system:public-info-viewer", &[], &[paths(&public)]),
         cluster_role("system:discovery", &[], &[paths(&found)]),
