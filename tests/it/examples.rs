@@ -126,7 +126,7 @@ fn website(image: &str) -> String {
 
 #[test]
 fn the_python_operator_gives_a_website_its_stack_and_catches_up_after_it_was_away() {
-    if !built("the Python operator", "python", &["python3"]) {
+    if !built("the Python operator", "python") {
         return;
     }
     let otter = otter();
@@ -165,7 +165,7 @@ fn the_python_operator_gives_a_website_its_stack_and_catches_up_after_it_was_awa
 
 #[test]
 fn the_typescript_bot_rolls_a_failure_back_once_to_what_ran_and_leaves_a_failed_rollback_alone() {
-    if !built("the TypeScript bot", "typescript", &["node", "npm"]) {
+    if !built("the TypeScript bot", "typescript") {
         return;
     }
     let otter = otter();
@@ -205,13 +205,22 @@ fn the_monitoring_stack_is_valid_and_so_is_what_it_tells_prometheus() {
     let folder = tempfile::tempdir().expect("a directory");
     let place = folder.path().join("clients/examples/monitoring");
     let alerts = folder.path().join("observability/alerts");
+    let dashboards = folder.path().join("observability/dashboards/json");
+    std::fs::create_dir_all(&dashboards).expect("made");
+    let compose = std::fs::read_to_string(example("monitoring/compose.yml")).expect("it is there");
+    let drawn = Path::new(env!("CARGO_MANIFEST_DIR")).join("observability/dashboards/json");
+    for entry in std::fs::read_dir(drawn).expect("there are dashboards") {
+        let entry = entry.expect("readable");
+        let name = entry.file_name().into_string().expect("UTF-8");
+        std::fs::copy(entry.path(), dashboards.join(&name)).expect("copied");
+        assert!(compose.contains(&format!("/dashboards/json/{name}}}")), "{name} is not among the stack's dashboards");
+    }
     std::fs::create_dir_all(&place).expect("made");
     std::fs::create_dir_all(&alerts).expect("made");
     for rules in ["recording.yml", "alerts.yml"] {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("observability/alerts").join(rules);
         std::fs::copy(from, alerts.join(rules)).expect("the rules are where the example expects them");
     }
-    let compose = std::fs::read_to_string(example("monitoring/compose.yml")).expect("it is there");
     std::fs::write(place.join("compose.yml"), &compose).expect("written");
     for name in ["otternauts.token", "otternauts-ca.crt"] {
         std::fs::write(place.join(name), "what a person puts there\n").expect("written");
