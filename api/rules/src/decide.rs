@@ -79,6 +79,8 @@ pub enum Hold {
     Budget(Option<i64>),
     /// [`MAX_LEDGER`] actions still count: until this time.
     Full(i64),
+    /// It holds for so many of so many targets at once: a common cause is likelier than that each of them needs it (R42).
+    Widespread(usize, usize),
 }
 
 impl Hold {
@@ -87,7 +89,7 @@ impl Hold {
         match self {
             Self::Cooldown(at) | Self::Backoff(at) | Self::Full(at) => Some(*at),
             Self::Budget(at) | Self::Other(_, at) => *at,
-            Self::Busy | Self::Acting => None,
+            Self::Busy | Self::Acting | Self::Widespread(..) => None,
         }
     }
 }
@@ -112,23 +114,29 @@ pub fn decide(
     others: &[Action],
     now: i64,
 ) -> Verdict {
+    match holding(expr, subject, own, others, now) {
+        Err(truth) => Verdict::Rest(truth),
+        Ok(index) => match hold(expr, bounds, subject, own, others, now) {
+            Some(hold) => Verdict::Held(index, hold),
+            None => Verdict::Act(index),
+        },
+    }
+}
+
+/// The history for which the condition holds, whatever the bounds say.
+pub fn holding(expr: &Expr, subject: Subject<'_>, own: &[Action], others: &[Action], now: i64) -> Result<usize, Truth> {
     // What was there before the target was changed says nothing about what it is now.
     let anew = own.iter().chain(others).filter_map(|a| changed(a, subject.target)).max().unwrap_or(i64::MIN);
     let mut truth = Truth::False;
     for (index, history) in subject.histories.iter().enumerate() {
         let since = &history[history.partition_point(|s| s.at <= anew)..];
         match evaluate(expr, since, now) {
-            Truth::True => {
-                return match hold(expr, bounds, subject, own, others, now) {
-                    Some(hold) => Verdict::Held(index, hold),
-                    None => Verdict::Act(index),
-                };
-            }
+            Truth::True => return Ok(index),
             Truth::Unknown => truth = Truth::Unknown,
             Truth::False => {}
         }
     }
-    Verdict::Rest(if subject.histories.is_empty() { Truth::Unknown } else { truth })
+    Err(if subject.histories.is_empty() { Truth::Unknown } else { truth })
 }
 
 /// When it changed this target last, if it did.

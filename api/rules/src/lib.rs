@@ -12,7 +12,7 @@ mod span;
 mod tests;
 mod token;
 
-pub use decide::{Action, Bounds, Hold, MAX_LEDGER, State, Subject, Verdict, decide, keep};
+pub use decide::{Action, Bounds, Hold, MAX_LEDGER, State, Subject, Verdict, decide, holding, keep};
 pub use eval::{Truth, evaluate};
 pub use explain::explain;
 pub use expr::{Expr, Metric, Op, Unit, Value};

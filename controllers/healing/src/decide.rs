@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod tests;
 
-use otternauts_rules::{Action, Bounds, Expr, Hold, Sample, State, Subject, Truth, Verdict, decide, explain};
+use otternauts_rules::{Action, Bounds, Expr, Hold, Sample, State, Subject, Truth, Verdict, decide, explain, holding};
+
+/// From so many targets on, a rule that holds for more than this part of them at once acts on none (R42).
+const MANY: usize = 10;
+const MOST_PERCENT: usize = 30;
 
 /// A rule, its ledger, and all that it is about.
 #[derive(Clone, Debug)]
@@ -25,6 +29,12 @@ pub struct Target {
     pub name: String,
     pub histories: Vec<Vec<Sample>>,
     pub busy: bool,
+}
+
+impl Target {
+    fn subject(&self) -> Subject<'_> {
+        Subject { target: &self.name, histories: &self.histories, busy: self.busy }
+    }
 }
 
 /// What follows for one rule.
@@ -72,15 +82,17 @@ pub fn round(views: &[View], now: i64) -> Vec<Outcome> {
 
 fn one(view: &View, ledger: &mut Vec<Action>, others: &[Action], now: i64) -> Outcome {
     let mut outcome = Outcome::default();
+    let widespread = widespread(view, others, now);
     for target in &view.targets {
-        let subject = Subject { target: &target.name, histories: &target.histories, busy: target.busy };
-        match decide(&view.expr, view.bounds, subject, ledger, others, now) {
-            Verdict::Rest(truth) => outcome.unknown |= truth == Truth::Unknown,
-            Verdict::Held(_, hold) => {
+        let verdict = decide(&view.expr, view.bounds, target.subject(), ledger, others, now);
+        match (verdict, &widespread) {
+            (Verdict::Act(_), Some(hold)) => outcome.holds.push((target.name.clone(), hold.clone())),
+            (Verdict::Rest(truth), _) => outcome.unknown |= truth == Truth::Unknown,
+            (Verdict::Held(_, hold), _) => {
                 outcome.wake = outcome.wake.into_iter().chain(hold.until()).min();
                 outcome.holds.push((target.name.clone(), hold));
             }
-            Verdict::Act(which) => {
+            (Verdict::Act(which), None) => {
                 let cause = explain(&view.expr, &target.histories[which], now);
                 outcome.acts.push((target.name.clone(), cause));
                 let state = if view.bounds.dry_run { State::Dry } else { State::Intended };
@@ -90,4 +102,15 @@ fn one(view: &View, ledger: &mut Vec<Action>, others: &[Action], now: i64) -> Ou
         }
     }
     outcome
+}
+
+/// A rule that holds for a large part of all that it is about must not change all of it.
+fn widespread(view: &View, others: &[Action], now: i64) -> Option<Hold> {
+    let of = view.targets.len();
+    if of < MANY || !view.bounds.changes {
+        return None;
+    }
+    let holds = |t: &&Target| holding(&view.expr, t.subject(), &view.ledger, others, now).is_ok();
+    let number = view.targets.iter().filter(holds).count();
+    (number * 100 > of * MOST_PERCENT).then_some(Hold::Widespread(number, of))
 }

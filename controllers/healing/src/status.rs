@@ -159,6 +159,7 @@ pub fn reason(hold: &Hold) -> &'static str {
         Hold::Backoff(_) => "Backoff",
         Hold::Budget(_) => "Budget",
         Hold::Full(_) => "TooManyActions",
+        Hold::Widespread(..) => "Widespread",
     }
 }
 
@@ -173,6 +174,7 @@ pub fn why(hold: &Hold) -> String {
         Hold::Backoff(at) => format!("the last action did not help: waits until {}", until(*at)),
         Hold::Budget(Some(at)) => format!("the budget is spent until {}", until(*at)),
         Hold::Budget(None) => "the budget is 0".to_owned(),
+        Hold::Widespread(n, of) => format!("it holds for {n} of {of} targets at once: look for a common cause"),
         Hold::Full(at) => format!("too many actions are remembered until {}", until(*at)),
     }
 }

@@ -13,6 +13,7 @@ use futures::FutureExt as _;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use otternauts_telemetry::controllers::{Outcome as Worked, Queue};
+use otternauts_telemetry::traces::{Kind, Origin, Span};
 use otternauts_types::HealRule;
 use otternauts_types::heal_rule::{HealAction, HealActionRecord, HealActionState, HealRuleStatus};
 use serde_json::json;
@@ -23,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// A status that could not be written is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
+/// So long after something happened all of it is looked at.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// What was begun longer ago than this when we come back is not gone on with: the world has moved on.
 const STALE: i64 = 10 * 60_000;
 const ACTIONS: [&str; 7] = ["restart", "rollback", "scale", "drain", "prune-images", "alert", "webhook"];
@@ -87,7 +90,8 @@ impl Keeper {
                 biased;
                 () = &mut shutdown => break,
                 Some(report) = self.reports.1.recv() => self.take(report).await,
-                () = wake.notified() => {}
+                // What comes together is looked at together.
+                () = wake.notified() => tokio::time::sleep(TOGETHER).await,
                 () = due => {}
             }
             next = self.turn().await;
@@ -154,6 +158,7 @@ impl Keeper {
                 Ok(rule) => drop(read.insert(uid, rule)),
                 Err(why) => {
                     let at = At { now, generation: known.rule.metadata.generation };
+                    self.ctx.metrics().heal.evaluated(&stack::full_name(known.rule.as_ref()), "unknown");
                     let new = status::unreadable(&known.status, &why, at);
                     failed |= !self.write(&uid, new).await;
                 }
@@ -226,13 +231,21 @@ impl Keeper {
             };
             let (namespace, name) = (rule.namespace().unwrap_or_default(), rule.name_any());
             let find = |namespace: &str, name: &str| ctx.stack(namespace, name);
+            let span = Span::begin(Kind::Internal, || format!("heal {}", record.action.name()), Origin::Link(None));
+            span.set("otternauts.heal.rule", stack::full_name(rule.as_ref()));
+            span.set("otternauts.heal.target", record.target.clone());
+            span.set("otternauts.heal.cause", record.cause.clone());
             let result = match plan::step((&namespace, &name), &rule.spec, &record, find) {
                 Ok(step) => {
                     let begun = record.version.filter(|_| record.state == HealActionState::Started);
-                    act::run(&ctx, &Order { id: &record.id, step: &step, begun }, &tell).await
+                    span.run(act::run(&ctx, &Order { id: &record.id, step: &step, begun }, &tell)).await
                 }
                 Err(error) => Err(error),
             };
+            if result.is_err() {
+                span.fail("heal_failed");
+            }
+            span.end();
             // Nobody listens any more when the process stops.
             let _ = reports.send(Report::Over { uid, id: record.id, result });
         });

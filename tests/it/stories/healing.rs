@@ -81,6 +81,12 @@ fn metric(otter: &Otter, line: &str) -> Option<String> {
     all.lines().find_map(|l| l.strip_prefix(line)).map(|value| value.trim().to_owned())
 }
 
+/// Whether a server was asked what only samples ask for.
+fn measures(otter: &Otter) -> bool {
+    let all = otter.curl_admin("/metrics", &[]).ok().to_owned();
+    all.lines().any(|l| l.starts_with("otternauts_ssh_command_seconds_count") && l.contains("/var/lib/docker"))
+}
+
 #[test]
 fn a_rule_heals_once_within_its_bounds_also_over_a_crash_ao_19() {
     let Some(lab) = Lab::take("a_rule_heals_once_within_its_bounds_also_over_a_crash_ao_19") else { return };
@@ -132,6 +138,7 @@ fn what_crashes_is_restarted_once_and_then_left_alone(otter: &Otter, lab: &Lab, 
     assert_eq!(forced(lab, &web), "1");
     let firing = metric(otter, "otternauts_heal_rule_firing{rule=\"default/crash\"}");
     assert_eq!(firing.as_deref(), Some("1"));
+    assert!(!measures(otter), "nothing has to be measured to count restarts");
     // A rule that is gone leaves nothing behind.
     otter.kubectl(&["delete", "healrule", "crash"]).ok();
     until("its series to be gone", PATIENCE, || match metric(otter, line) {
@@ -148,6 +155,7 @@ fn a_dry_run_measures_says_and_does_nothing(otter: &Otter, lab: &Lab, name: &str
     let cause = last(&status)["cause"].as_str().expect("a cause").to_owned();
     assert!(cause.starts_with("cpu ") && cause.ends_with(" % > 5 % for 20s"), "{cause}");
     assert_eq!(status["actionsTaken"], 0);
+    assert!(measures(otter));
     until("the Event", PATIENCE, || {
         let seen = events(otter, "Stack", "bay", "HealDryRun");
         if seen == [format!("rule default/hot would restart Stack/default/bay/mill: {cause}")] {

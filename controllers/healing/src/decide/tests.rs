@@ -45,3 +45,18 @@ fn what_is_not_known_is_told_from_what_is_well() {
     rule.targets[0].histories[0][0].unhealthy = None;
     assert_eq!(round(&[rule], NOW)[0].result(), "unknown");
 }
+
+#[test]
+fn a_rule_that_holds_for_a_large_part_of_all_changes_nothing_r42() {
+    let names: Vec<String> = (0..10).map(|n| format!("Stack/a/s/x{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut rule = view("a/r", 1, &names);
+    rule.bounds.budget = 100;
+    let outcome = round(&[rule.clone()], NOW).remove(0);
+    assert!(outcome.acts.is_empty() && outcome.holds.iter().all(|(_, hold)| *hold == Hold::Widespread(10, 10)));
+    rule.targets[3..].iter_mut().for_each(|t| t.histories[0][0].unhealthy = Some(false));
+    assert_eq!(round(&[rule.clone()], NOW)[0].acts.len(), 3, "three of ten are single cases");
+    let mut telling = view("a/r", 1, &names);
+    (telling.bounds.budget, telling.bounds.changes) = (100, false);
+    assert_eq!(round(&[telling], NOW)[0].acts.len(), 10, "who only tells somebody may tell all of it");
+}
