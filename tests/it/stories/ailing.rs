@@ -60,106 +60,149 @@ fn stack(otter: &Otter, generation: u32) {
     otter.apply(&object.to_string());
 }
 
+/// A stack on one host, and what people have heard of it.
+struct Bay {
+    lab: Lab,
+    otter: Otter,
+    receiver: Receiver,
+    /// Its name in the swarm.
+    name: String,
+    heard: Vec<&'static str>,
+}
+
+impl Bay {
+    fn start(lab: Lab) -> Self {
+        lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
+        lab.ok(&["images"]);
+        let otter = crate::whole();
+        onboard(&otter, &lab, "harbour", 1, "manager");
+        server_in(&otter, "harbour", "ready", 240);
+        stack(&otter, 1);
+        let name = stack_running(&otter, "bay", 180)["swarmStack"].as_str().expect("a name").to_owned();
+        ails(&otter, &[]);
+        let key = format!("--from-literal=key={}", crate::notify::KEY);
+        otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "signing", &key]).ok();
+        let receiver = Receiver::start(|_| Answer::Status(200, ""));
+        let selector = json!({"kinds": ["Stack"], "severities": ["Warning"]});
+        notifier_of(&otter, "otternauts-system", "ops", &webhook(&receiver.url("/")), &selector, "3s");
+        Self { lab, otter, receiver, name, heard: Vec::new() }
+    }
+
+    #[track_caller]
+    fn hears(&mut self, more: &[&'static str]) {
+        self.heard.extend(more);
+        messages(&self.receiver, &self.heard);
+    }
+
+    fn container(&self, service: &str, old: &str) -> String {
+        container(&self.lab, &format!("{}_{service}", self.name), old)
+    }
+
+    fn in_container(&self, service: &str, command: &[&str]) {
+        let id = self.container(service, "");
+        docker(&self.lab, 1, &[&["exec", id.as_str()], command].concat());
+    }
+
+    /// A container is killed: degraded at once, well again half a minute later.
+    fn a_container_is_killed(&mut self) {
+        docker(&self.lab, 1, &["kill", &self.container("web", "")]);
+        let status = ails(&self.otter, &["Degraded"]);
+        assert_eq!(condition(&status, "Degraded")["reason"], "TaskFailed", "{status}");
+        ails(&self.otter, &[]);
+        self.hears(&["problem bay TaskFailed", "recovered bay TaskFailed"]);
+    }
+
+    /// A health check fails (OT-F12); Swarm replaces the container, and that one is well.
+    fn a_health_check_fails(&mut self) {
+        self.in_container("pier", &["touch", "/tmp/sick"]);
+        let status = ails(&self.otter, &["Unhealthy", "Degraded"]);
+        assert_eq!(
+            condition(&status, "Unhealthy")["message"],
+            "Service pier is unhealthy (the tide is out)",
+            "{status}"
+        );
+        ails(&self.otter, &[]);
+        self.hears(&["problem bay Unhealthy", "recovered bay Unhealthy"]);
+    }
+
+    /// A declared check fails from outside; Swarm knows nothing of it, and the container lives until it is well again.
+    fn a_declared_check_fails(&mut self) {
+        let buoy = self.container("buoy", "");
+        self.in_container("buoy", &["rm", "/srv/well"]);
+        let status = ails(&self.otter, &["Unhealthy", "Degraded"]);
+        let sentence = "Service buoy is unhealthy (GET /well on port 8080: answered 404)";
+        assert_eq!(condition(&status, "Unhealthy")["message"], sentence, "{status}");
+        self.hears(&["problem bay Unhealthy"]);
+        self.in_container("buoy", &["touch", "/srv/well"]);
+        ails(&self.otter, &[]);
+        assert_eq!(self.container("buoy", ""), buoy);
+        self.hears(&["recovered bay Unhealthy"]);
+    }
+
+    /// Out of memory (OG-6): said until five quiet minutes have passed, or a new version is there.
+    fn memory_runs_out(&mut self) {
+        self.in_container("hog", &["touch", "/tmp/hungry"]);
+        let status = ails(&self.otter, &["OOMKilled", "Degraded"]);
+        let sentence = "Service hog ran out of memory: a container of it was killed";
+        assert_eq!(condition(&status, "OOMKilled")["message"], sentence, "{status}");
+        until("the failed task to be told", PATIENCE, || {
+            let hog = get(&self.otter, "stack", "bay")["status"]["services"].clone();
+            let hog =
+                hog.as_array().and_then(|all| all.iter().find(|s| s["name"] == "hog")).cloned().unwrap_or_default();
+            if hog["lastFailure"]["oomKilled"] == true && hog["running"] == 1 { Ok(()) } else { Err(hog) }
+        });
+        // The exit code is the health (OG-3).
+        let hog = self.otter.otter(&["health", "bay/hog"]);
+        assert_eq!(hog.code, 1, "{hog:?}");
+        assert!(hog.stdout.contains(sentence), "{hog:?}");
+        assert_eq!(self.otter.otter(&["health", "bay/web"]).code, 0);
+        assert_eq!(self.otter.otter(&["health", "-o", "json"]).code, 1);
+        assert_eq!(self.otter.otter(&["health", "fog"]).code, 5);
+        self.hears(&["problem bay OutOfMemory"]);
+        stack(&self.otter, 2);
+        ails(&self.otter, &[]);
+        stack_running(&self.otter, "bay", 120);
+        self.hears(&["recovered bay OutOfMemory"]);
+    }
+
+    /// Five deaths are a loop, also when we were away for some of them (AO-18).
+    fn a_service_dies_five_times(&mut self) {
+        let mut last = String::new();
+        for n in 1..=5 {
+            last = self.container("web", &last);
+            if n == 3 {
+                self.otter.kill();
+            }
+            docker(&self.lab, 1, &["kill", &last]);
+            if n == 4 {
+                self.otter.boot();
+            }
+        }
+        let status = ails(&self.otter, &["CrashLooping", "Degraded"]);
+        assert_eq!(
+            condition(&status, "CrashLooping")["message"],
+            "Service web restarted 5 times in 1 hour",
+            "{status}"
+        );
+        stack(&self.otter, 3);
+        ails(&self.otter, &[]);
+        stack_running(&self.otter, "bay", 120);
+    }
+}
+
 #[test]
 fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     let Some(lab) = Lab::take("what_ails_a_service_is_said_once_and_is_over_once_ao_18") else { return };
-    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "1"]).ok();
-    lab.ok(&["images"]);
-    let mut otter = crate::whole();
-    onboard(&otter, &lab, "harbour", 1, "manager");
-    server_in(&otter, "harbour", "ready", 240);
-    stack(&otter, 1);
-    let name = stack_running(&otter, "bay", 180)["swarmStack"].as_str().expect("a name").to_owned();
-    ails(&otter, &[]);
-    let key = format!("--from-literal=key={}", crate::notify::KEY);
-    otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "signing", &key]).ok();
-    let receiver = Receiver::start(|_| Answer::Status(200, ""));
-    notifier_of(
-        &otter,
-        "otternauts-system",
-        "ops",
-        &webhook(&receiver.url("/")),
-        &json!({"kinds": ["Stack"], "severities": ["Warning"]}),
-        "3s",
-    );
-    let mut heard = Vec::new();
-
-    // A container is killed: degraded at once, well again half a minute later.
-    let web = format!("{name}_web");
-    let mut last = container(&lab, &web, "");
-    docker(&lab, 1, &["kill", &last]);
-    let status = ails(&otter, &["Degraded"]);
-    assert_eq!(condition(&status, "Degraded")["reason"], "TaskFailed", "{status}");
-    ails(&otter, &[]);
-    heard.extend(["problem bay TaskFailed", "recovered bay TaskFailed"]);
-    messages(&receiver, &heard);
-
-    // A health check fails (OT-F12); Swarm replaces the container, and that one is well.
-    docker(&lab, 1, &["exec", &container(&lab, &format!("{name}_pier"), ""), "touch", "/tmp/sick"]);
-    let status = ails(&otter, &["Unhealthy", "Degraded"]);
-    assert_eq!(condition(&status, "Unhealthy")["message"], "Service pier is unhealthy (the tide is out)", "{status}");
-    ails(&otter, &[]);
-    heard.extend(["problem bay Unhealthy", "recovered bay Unhealthy"]);
-    messages(&receiver, &heard);
-
-    // A declared check fails from outside; Swarm knows nothing of it, and the container lives until it is well again.
-    let buoy = container(&lab, &format!("{name}_buoy"), "");
-    docker(&lab, 1, &["exec", &buoy, "rm", "/srv/well"]);
-    let status = ails(&otter, &["Unhealthy", "Degraded"]);
-    let sentence = "Service buoy is unhealthy (GET /well on port 8080: answered 404)";
-    assert_eq!(condition(&status, "Unhealthy")["message"], sentence, "{status}");
-    heard.push("problem bay Unhealthy");
-    messages(&receiver, &heard);
-    docker(&lab, 1, &["exec", &buoy, "touch", "/srv/well"]);
-    ails(&otter, &[]);
-    assert_eq!(container(&lab, &format!("{name}_buoy"), ""), buoy);
-    heard.push("recovered bay Unhealthy");
-    messages(&receiver, &heard);
-
-    // Out of memory (OG-6): said until five quiet minutes have passed, or a new version is there.
-    docker(&lab, 1, &["exec", &container(&lab, &format!("{name}_hog"), ""), "touch", "/tmp/hungry"]);
-    let status = ails(&otter, &["OOMKilled", "Degraded"]);
-    let sentence = "Service hog ran out of memory: a container of it was killed";
-    assert_eq!(condition(&status, "OOMKilled")["message"], sentence, "{status}");
-    until("the failed task to be told", PATIENCE, || {
-        let hog = get(&otter, "stack", "bay")["status"]["services"].clone();
-        let hog = hog.as_array().and_then(|all| all.iter().find(|s| s["name"] == "hog")).cloned().unwrap_or_default();
-        if hog["lastFailure"]["oomKilled"] == true && hog["running"] == 1 { Ok(()) } else { Err(hog) }
-    });
-    // The exit code is the health (OG-3).
-    let hog = otter.otter(&["health", "bay/hog"]);
-    assert_eq!(hog.code, 1, "{hog:?}");
-    assert!(hog.stdout.contains(sentence), "{hog:?}");
-    assert_eq!(otter.otter(&["health", "bay/web"]).code, 0);
-    assert_eq!(otter.otter(&["health", "-o", "json"]).code, 1);
-    assert_eq!(otter.otter(&["health", "fog"]).code, 5);
-    heard.push("problem bay OutOfMemory");
-    messages(&receiver, &heard);
-    stack(&otter, 2);
-    ails(&otter, &[]);
-    stack_running(&otter, "bay", 120);
-    heard.push("recovered bay OutOfMemory");
-    messages(&receiver, &heard);
-
-    // Five deaths are a loop, also when we were away for some of them (AO-18).
-    for n in 1..=5 {
-        last = container(&lab, &web, &last);
-        if n == 3 {
-            otter.kill();
-        }
-        docker(&lab, 1, &["kill", &last]);
-        if n == 4 {
-            otter.boot();
-        }
-    }
-    let status = ails(&otter, &["CrashLooping", "Degraded"]);
-    assert_eq!(condition(&status, "CrashLooping")["message"], "Service web restarted 5 times in 1 hour", "{status}");
-    stack(&otter, 3);
-    ails(&otter, &[]);
-    stack_running(&otter, "bay", 120);
-    until("the end of the loop to be told", PATIENCE, || {
+    let mut bay = Bay::start(lab);
+    bay.a_container_is_killed();
+    bay.a_health_check_fails();
+    bay.a_declared_check_fails();
+    bay.memory_runs_out();
+    bay.a_service_dies_five_times();
+    let otter = &bay.otter;
+    until("each incident to have one Event", PATIENCE, || {
         // The declared check's failure is a condition only: no task failed.
-        let seen = [events(&otter, "CrashLooping"), events(&otter, "OutOfMemory"), events(&otter, "Unhealthy")];
+        let seen = ["CrashLooping", "OutOfMemory", "Unhealthy"].map(|reason| events(otter, reason));
         if seen == [1, 1, 1] { Ok(()) } else { Err(seen) }
     });
     until("everything to be well", PATIENCE, || {
