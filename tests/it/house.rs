@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("health", &["types", "compose", "fleet", "telemetry", "reconciler"]),
     ("ingress", &["meta", "types", "compose", "fleet", "reconciler"]),
     ("courier", &["meta"]),
-    ("healing", &["meta", "types", "rules", "fleet", "telemetry", "courier"]),
+    ("healing", &["meta", "types", "rules", "fleet", "telemetry", "courier", "reconciler"]),
     ("notify", &["meta", "types", "telemetry", "reconciler", "courier"]),
     ("cli", &["meta", "types", "compose", "rules", "telemetry"]),
     (

@@ -39,13 +39,6 @@ fn why(error: Option<&otternauts_fleet::Error>) -> String {
 impl Error {
     /// With its causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(c) = cause {
-            text.push_str(": ");
-            text.push_str(&c.to_string());
-            cause = c.source();
-        }
-        text
+        otternauts_reconciler::chain(self)
     }
 }

@@ -25,15 +25,7 @@ impl Error {
 
     /// The error and its sources in one line, for logs and messages.
     pub fn chain(&self) -> String {
-        use std::error::Error as _;
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
+        otternauts_reconciler::chain(self)
     }
 }
 
