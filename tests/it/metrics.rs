@@ -2,6 +2,7 @@
 
 mod page;
 mod prometheus;
+mod real;
 mod rules;
 
 use otternauts_harness::{Otter, kubectl, skip, until};
@@ -39,6 +40,26 @@ fn work(otter: &Otter) {
     otter.curl("/api/v1/namespaces", &[]).ok();
 }
 
+/// Each family of a page has the type, the help and the labels of the table. Answers their names.
+fn as_the_table_says(text: &str, page: Page) -> BTreeSet<String> {
+    let samples = Samples::parse(text);
+    let mut served = BTreeSet::new();
+    for (name, kind, help) in samples.families() {
+        let family = names::find(name).unwrap_or_else(|| panic!("{name} is served and not in the table"));
+        assert_eq!(family.page, page, "{name}");
+        let classic = if family.kind == names::Kind::Info { "gauge" } else { family.kind.as_str() };
+        assert_eq!(kind, classic, "{name}");
+        assert_eq!(help, family.described(), "{name}");
+        let expected: BTreeSet<&str> = family.labels.iter().copied().collect();
+        for labels in samples.labels_of(name) {
+            let labels: BTreeSet<&str> = labels.into_iter().filter(|l| *l != "le").collect();
+            assert_eq!(labels, expected, "{name}");
+        }
+        served.insert(name.to_owned());
+    }
+    served
+}
+
 #[test]
 fn what_is_served_is_what_the_table_says_and_promtool_finds_nothing() {
     let test = "what_is_served_is_what_the_table_says_and_promtool_finds_nothing";
@@ -50,21 +71,7 @@ fn what_is_served_is_what_the_table_says_and_promtool_finds_nothing() {
         let looked = Samples::parse(&text).any("controller_runtime_reconcile_total", &labels);
         if looked { Ok(text) } else { Err("no look has ended") }
     });
-    let samples = Samples::parse(&text);
-    let mut served = BTreeSet::new();
-    for (name, kind, help) in samples.families() {
-        let family = names::find(name).unwrap_or_else(|| panic!("{name} is served and not in the table"));
-        assert_eq!(family.page, Page::Main, "{name}");
-        let classic = if family.kind == names::Kind::Info { "gauge" } else { family.kind.as_str() };
-        assert_eq!(kind, classic, "{name}");
-        assert_eq!(help, family.described(), "{name}");
-        let expected: BTreeSet<&str> = family.labels.iter().copied().collect();
-        for labels in samples.labels_of(name) {
-            let labels: BTreeSet<&str> = labels.into_iter().filter(|l| *l != "le").collect();
-            assert_eq!(labels, expected, "{name}");
-        }
-        served.insert(name);
-    }
+    let served = as_the_table_says(&text, Page::Main);
     let absent: Vec<_> = names::all()
         .filter(|f| f.page == Page::Main && !f.needs_servers && !served.contains(f.name))
         .map(|f| f.name)

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Adds a host of the lab as a Server and confirms its key as read on its console.
-fn onboard(otter: &Otter, lab: &Lab, name: &str, host: u8, role: &str) {
+pub fn onboard(otter: &Otter, lab: &Lab, name: &str, host: u8, role: &str) {
     add(otter, lab, name, host, role);
     confirm(otter, lab, name, host);
 }
@@ -41,7 +41,7 @@ fn get(otter: &Otter, kind: &str, name: &str) -> Value {
 }
 
 /// The status of a Server once it is in a phase.
-fn server_in(otter: &Otter, name: &str, phase: &str, patience: u64) -> Value {
+pub fn server_in(otter: &Otter, name: &str, phase: &str, patience: u64) -> Value {
     until(&format!("server {name} to be {phase}"), Duration::from_secs(patience), || {
         let status = get(otter, "server", name)["status"].clone();
         if status["phase"] == phase { Ok(status) } else { Err(status) }
@@ -62,7 +62,7 @@ fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
 }
 
 /// The stack's status once everything of its newest generation runs.
-fn stack_running(otter: &Otter, name: &str, patience: u64) -> Value {
+pub fn stack_running(otter: &Otter, name: &str, patience: u64) -> Value {
     until(&format!("stack {name} to run"), Duration::from_secs(patience), || {
         let stack = get(otter, "stack", name);
         let current = stack["status"]["observedGeneration"] == stack["metadata"]["generation"];
@@ -75,7 +75,7 @@ fn stack_running(otter: &Otter, name: &str, patience: u64) -> Value {
 }
 
 /// Docker on a host, as root from outside.
-fn docker(lab: &Lab, host: u8, args: &[&str]) -> String {
+pub fn docker(lab: &Lab, host: u8, args: &[&str]) -> String {
     let mut command = vec!["docker"];
     command.extend_from_slice(args);
     lab.exec(host, &command).ok().trim().to_owned()

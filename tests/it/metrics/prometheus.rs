@@ -159,7 +159,7 @@ fn load(otter: &Otter, round: u32) {
 }
 
 /// Each panel's query with the variables as Grafana would set them, and where it is from.
-fn panels() -> Vec<(String, String)> {
+pub fn panels() -> Vec<(String, String)> {
     let mut all = Vec::new();
     for board in boards::all() {
         let path = Path::new(ROOT).join(format!("observability/dashboards/json/{}.json", board.uid));
@@ -178,7 +178,7 @@ fn panels() -> Vec<(String, String)> {
 }
 
 /// What has no data, of queries that should have.
-fn empty(prometheus: &Program, queries: &[(String, String)]) -> Vec<(String, String)> {
+pub fn empty(prometheus: &Program, queries: &[(String, String)]) -> Vec<(String, String)> {
     queries.iter().filter(|(_, expr)| prometheus.query(expr).is_empty()).cloned().collect()
 }
 
@@ -245,7 +245,7 @@ fn an_alert_goes_through_alertmanager_to_an_event_on_its_object() {
     assert_eq!((&event["type"], &event["action"]), (&"Warning".into(), &"Firing".into()), "{event}");
     assert!(event["note"].as_str().is_some_and(|n| n.contains("harbour")), "{event}");
     assert_eq!(events().len(), 1, "what is told again is written once");
-    let denied =
-        otter.curl("/hooks/alertmanager", &["-X", "POST", "-d", "{}", "-o", "/dev/null", "-w", "%{http_code}"]);
-    assert_eq!(denied.ok(), "403", "nobody posts without the right to");
+    // Over HTTP/1.1: some curls take the end of a stream whose body was not read for an error, and lose the answer.
+    let args = ["--http1.1", "-X", "POST", "-d", "{}", "-o", "/dev/null", "-w", "%{http_code}"];
+    assert_eq!(otter.curl("/hooks/alertmanager", &args).ok(), "403", "nobody posts without the right to");
 }
