@@ -20,6 +20,9 @@ type Token struct {
 	Expires time.Time
 }
 
+// String says nothing of the value: tokens do not belong in logs.
+func (t Token) String() string { return "Token" }
+
 // Credentials asks Source when there is no token yet, when the token's time is over, and after the server refused it.
 // Safe for concurrent use; not to be copied.
 type Credentials struct {
