@@ -237,7 +237,7 @@ fn a_full_disk_is_said_of_the_server_and_passes_when_there_is_room_again() {
         until(&format!("DiskSpace to be {expected}"), PATIENCE, || {
             let status = get(&otter, "server", "harbour")["status"].clone();
             let found = condition(&status, "DiskSpace")["status"] == expected && status["phase"] == "ready";
-            if found { Ok(status) } else { Err((status, get(&otter, "stack", "bay")["status"].clone())) }
+            if found { Ok(status) } else { Err(Box::new((status, get(&otter, "stack", "bay")["status"].clone()))) }
         })
     };
     let status = disk("False");
