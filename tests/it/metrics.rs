@@ -180,3 +180,25 @@ fn the_fleet_and_the_checks_have_pages_of_their_own_in_both_formats() {
         assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""), "promtool check metrics");
     }
 }
+
+/// Ecosystem, section 1: a scrape with 100 servers and 100 stacks stays under 400 KiB, each page.
+#[test]
+fn a_scrape_of_a_hundred_servers_and_stacks_is_small() {
+    let otter = crate::otter();
+    let objects: Vec<String> = (0..100)
+        .flat_map(|i| {
+            let server = format!("kind: Server\nmetadata: {{name: s{i}}}\nspec: {{address: 127.0.0.1, user: u}}");
+            let compose = "spec: {compose: {inline: 'services: {web: {image: nginx}}'}}";
+            [server, format!("kind: Stack\nmetadata: {{name: t{i}}}\n{compose}")]
+        })
+        .map(|object| format!("apiVersion: otternauts.dev/v1\n{object}"))
+        .collect();
+    otter.kubectl_in(&["create", "-f", "-"], &objects.join("\n---\n")).ok();
+    for page in ["/metrics", "/metrics/fleet"] {
+        let text = otter.curl_admin(page, &[]).ok().to_owned();
+        assert!(text.len() < 400 << 10, "{page} has {} bytes", text.len());
+    }
+    let fleet = otter.curl_admin("/metrics/fleet", &[]).ok().to_owned();
+    let infos = |name: &str| fleet.lines().filter(|l| l.starts_with(&format!("{name}{{"))).count();
+    assert_eq!((infos("otternauts_server_info"), infos("otternauts_stack_info")), (100, 100));
+}
