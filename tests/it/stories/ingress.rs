@@ -183,6 +183,44 @@ fn https_by_domain(lab: &Lab, provider: &Value) {
     }
 }
 
+/// Caddy's own knob for when a certificate is due, turned on the host: it is due now.
+const DUE_NOW: &str = r#"
+use IO::Socket::UNIX;
+my $s = IO::Socket::UNIX->new(Peer => "/var/lib/otternauts-ingress/admin.sock") or die "no socket: $!";
+print $s "POST /config/apps/tls/automation/policies/0/renewal_window_ratio HTTP/1.1\r\nHost: \r\nContent-Type: application/json\r\n",
+  "Content-Length: 6\r\nConnection: close\r\n\r\n0.9999";
+my $answer = <$s>;
+$answer =~ / 200 / or die $answer;
+"#;
+
+/// The serial number of the certificate that a domain is served with.
+fn serial(lab: &Lab, domain: &str) -> String {
+    let to = format!("{}:443", lab.ip(1));
+    let mut handshake = Command::new("openssl");
+    let shown = kubectl::run(handshake.args(["s_client", "-connect", &to, "-servername", domain]), "");
+    let ran = kubectl::run(Command::new("openssl").args(["x509", "-noout", "-serial"]), &shown.stdout);
+    ran.ok().trim().to_owned()
+}
+
+/// A certificate is renewed while requests come: none of them fails, and the new one is what is served.
+#[test]
+fn no_request_fails_while_a_certificate_is_renewed() {
+    let Some(lab) = Lab::take("no_request_fails_while_a_certificate_is_renewed") else { return };
+    let otter = begin(&lab, &caddy());
+    stack(&otter, "duo", "duo.apps.lab", "v1", 2);
+    fetched(&lab, "duo.apps.lab", "web v1");
+    certificate(&otter, "duo", "issued");
+    let old = serial(&lab, "duo.apps.lab");
+    let load = Load::start(&lab, "duo.apps.lab", 4);
+    lab.exec(1, &["perl", "-e", DUE_NOW]).ok();
+    until("the new certificate", PATIENCE, || {
+        let now = serial(&lab, "duo.apps.lab");
+        if now == old { Err(now) } else { Ok(()) }
+    });
+    let (good, bad) = load.end();
+    assert!(good > 20 && bad.is_empty(), "{good} requests answered, {} failed: {:?}", bad.len(), bad.first());
+}
+
 /// OT-38, OT-F8, OT-F18.
 fn versions_and_failures_of_the_proxy(lab: &Lab, otter: &Otter) {
     set(otter, &json!({"ingress": {"version": "9.9"}}));
