@@ -12,7 +12,7 @@ build: ## the release binary, target/release/otter
 	$(CARGO) build --release --locked --bin otter
 
 demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears down and ends
-	@tests/setup rust lab kubectl
+	@tests/setup rust lab kubectl python
 	@tests/demo
 
 test: ## format, lints, all tests, the lab's stories; ends with a line of totals

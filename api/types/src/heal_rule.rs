@@ -190,6 +190,9 @@ pub struct HealActionRecord {
     /// What came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The trace of what was done, where traces are kept.
+    #[serde(default, rename = "traceID", skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

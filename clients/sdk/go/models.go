@@ -2204,6 +2204,9 @@ type HealRuleStatusRecentAction struct {
 
 	Time string `json:"time"`
 
+	// The trace of what was done, where traces are kept.
+	TraceID string `json:"traceID,omitempty"`
+
 	// The version of what is changed, as it was before: the change is refused when it was made already.
 	Version *int64 `json:"version,omitempty"`
 

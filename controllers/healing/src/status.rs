@@ -77,6 +77,7 @@ pub fn decided(
             version: None,
             finished_at: None,
             message: None,
+            trace_id: None,
         });
     }
     keep(&mut new.recent_actions, is_over);

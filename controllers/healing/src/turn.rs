@@ -43,6 +43,7 @@ enum Report {
         uid: String,
         id: String,
         result: Result<String, ActionError>,
+        trace: Option<String>,
     },
 }
 
@@ -176,7 +177,7 @@ impl Keeper {
             tracing::info!(rule = uid, id = record.id, target = record.target, "an action was interrupted");
             if age > STALE {
                 let result = Err(ActionError::Impossible("interrupted, and too long ago to go on with".to_owned()));
-                self.over(uid, &record.id, result).await;
+                self.over(uid, &record.id, result, None).await;
             } else {
                 self.begin(uid, &record);
             }
@@ -245,9 +246,10 @@ impl Keeper {
             if result.is_err() {
                 span.fail("heal_failed");
             }
+            let trace = span.trace_id();
             span.end();
             // Nobody listens any more when the process stops.
-            let _ = reports.send(Report::Over { uid, id: record.id, result });
+            let _ = reports.send(Report::Over { uid, id: record.id, result, trace });
         });
     }
 
@@ -259,17 +261,20 @@ impl Keeper {
                 // Whoever waits for it may have been given up.
                 let _ = written.send(self.write(&uid, new).await);
             }
-            Report::Over { uid, id, result } => self.over(&uid, &id, result).await,
+            Report::Over { uid, id, result, trace } => self.over(&uid, &id, result, trace).await,
         }
     }
 
-    async fn over(&mut self, uid: &str, id: &str, result: Result<String, ActionError>) {
+    async fn over(&mut self, uid: &str, id: &str, result: Result<String, ActionError>, trace: Option<String>) {
         self.at_work.remove(id);
         let Some(known) = self.rules.get(uid) else { return };
         let rule = Arc::clone(&known.rule);
         let Some(record) = known.status.recent_actions.iter().find(|r| r.id == id).cloned() else { return };
         let result = result.map_err(|e| e.to_string());
-        let new = status::finished(&known.status, id, &result, self.ctx.now());
+        let mut new = status::finished(&known.status, id, &result, self.ctx.now());
+        if let Some(record) = new.recent_actions.iter_mut().find(|r| r.id == id) {
+            record.trace_id = trace;
+        }
         if let Some(known) = self.rules.get_mut(uid) {
             // It is over, also when that cannot be written now: it must not be begun again by this process.
             known.status = new.clone();

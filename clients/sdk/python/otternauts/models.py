@@ -1163,6 +1163,9 @@ class HealRuleStatusRecentAction(TypedDict, total=False):
 
     time: Required[str]
 
+    # The trace of what was done, where traces are kept.
+    traceID: str
+
     # The version of what is changed, as it was before: the change is refused when it was made already.
     version: int
 

@@ -829,6 +829,8 @@ export interface HealRuleStatusRecentAction {
   /** `Stack/NAMESPACE/NAME`, `Stack/NAMESPACE/NAME/SERVICE` or `Server/NAME`. */
   target: string;
   time: string;
+  /** The trace of what was done, where traces are kept. */
+  traceID?: string;
   /** The version of what is changed, as it was before: the change is refused when it was made already. */
   version?: number;
 }

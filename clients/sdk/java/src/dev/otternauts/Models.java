@@ -4014,6 +4014,17 @@ public final class Models {
       return this;
     }
 
+    /** The trace of what was done, where traces are kept. */
+    public String traceID() {
+      return getText("traceID");
+    }
+
+    /** Sets traceID. */
+    public HealRuleStatusRecentAction traceID(String value) {
+      setField("traceID", value);
+      return this;
+    }
+
     /** The version of what is changed, as it was before: the change is refused when it was made already. */
     public Long version() {
       return getWhole("version");
