@@ -56,7 +56,11 @@ fn fetch(authority: &str, address: &str, domain: &str) -> Result<String, String>
 }
 
 fn fetched(lab: &Lab, domain: &str, expected: &str) {
-    let (authority, address) = (lab.setting("LAB_CA"), lab.ip(1));
+    fetched_from(lab, 1, domain, expected);
+}
+
+fn fetched_from(lab: &Lab, host: u8, domain: &str, expected: &str) {
+    let (authority, address) = (lab.setting("LAB_CA"), lab.ip(host));
     until(&format!("https://{domain}/ to say {expected:?}"), PATIENCE, || match fetch(&authority, &address, domain) {
         Ok(body) if body.contains(expected) => Ok(()),
         Ok(other) | Err(other) => Err(other),
@@ -328,4 +332,41 @@ fn is_asked_for(lab: &Lab, otter: &Otter, name: &str, provider: &Value) -> bool 
     }
     let service = format!("{}_web", status["swarmStack"].as_str().expect("a name"));
     docker(lab, 1, &["service", "inspect", &service, "-f", "{{json .Spec.Labels}}"]).contains("certresolver")
+}
+
+/// Of three managers the one dies that runs the proxy: the swarm starts it on another, routes and a certificate come by themselves, and
+/// the outage is told (OT-F18).
+#[test]
+fn the_proxy_moves_to_another_manager_when_its_server_dies_ot_f18() {
+    let Some(lab) = Lab::take("the_proxy_moves_to_another_manager_when_its_server_dies_ot_f18") else { return };
+    lab.run_with(&[("LAB_DOCKER", "1")], &["up", "3"]).ok();
+    let otter = begin(&lab, &caddy());
+    for (name, host) in [("reef", 2), ("cove", 3)] {
+        onboard(&otter, &lab, name, host, "manager");
+        server_in(&otter, name, "ready", 240);
+    }
+    let hosts = [("harbour", 1), ("reef", 2), ("cove", 3)];
+    let of = |server: &Value| hosts.iter().find(|(name, _)| server == name).map(|(_, host)| *host);
+    stack(&otter, "duo", "duo.lab", "v1", 2);
+    let first = ingress(&otter, "deployed", |i| i["phase"] == "deployed");
+    let first = of(&first["server"]).expect("a server of ours");
+    lab.ok(&["name", "duo.lab", &lab.ip(first)]);
+    fetched_from(&lab, first, "duo.lab", "web v1");
+
+    lab.ok(&["kill", &first.to_string()]);
+    let moved = until("the proxy to run elsewhere", Duration::from_secs(240), || {
+        let status = get(&otter, "cluster", "default")["status"]["ingress"].clone();
+        match of(&status["server"]) {
+            Some(host) if host != first && status["phase"] == "deployed" => Ok(host),
+            _ => Err(status),
+        }
+    });
+    lab.ok(&["name", "duo.lab", &lab.ip(moved)]);
+    fetched_from(&lab, moved, "duo.lab", "web v1");
+    assert!(events(&otter, "default", "IngressDown") + events(&otter, "default", "IngressDeployFailed") >= 1);
+    lab.ok(&["boot", &first.to_string()]);
+    for (name, _) in hosts {
+        server_in(&otter, name, "ready", 240);
+    }
+    fetched_from(&lab, moved, "duo.lab", "web v1");
 }
