@@ -1,6 +1,7 @@
 //! From the domains of services to HTTPS: one proxy a cluster, its routes, its certificates. See README.md.
 
 mod act;
+pub mod budget;
 pub mod caddy;
 mod certificate;
 pub mod complaints;

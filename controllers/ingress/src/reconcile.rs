@@ -8,8 +8,8 @@ use crate::observed::Observed;
 use crate::proxy::{self, Desired};
 use crate::routes::{self, Table};
 use crate::status::{self, DEPLOYED, FAILED, INGRESS_DEPLOY_FAILED, PENDING};
-use crate::verdict::{Look, Verdict, judge};
-use crate::{act, caddy, certificate, decide, preflight};
+use crate::verdict::{self, Look, Verdict, judge};
+use crate::{act, budget, caddy, certificate, decide, preflight};
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -17,7 +17,7 @@ use kube::runtime::controller::Action;
 use otternauts_fleet::Host;
 use otternauts_types::Cluster;
 use otternauts_types::cluster::{IngressProvider, IngressStatus};
-use otternauts_types::stack::DomainStatus;
+use otternauts_types::stack::{CertificateState, DomainStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -166,12 +166,25 @@ impl Round<'_> {
         }
         let found: Vec<(String, Verdict)> = futures::stream::iter(looks).buffer_unordered(LOOKS).collect().await;
         for (host, verdict) in found {
+            let verdict = self.within_budget(&host, verdict, verdicts, now);
             self.ctx.remember(&self.cluster.name_any(), &host, verdict.clone());
             verdicts.insert(host, verdict);
         }
         self.configure(desired, host, verdicts).await?;
         let next = verdicts.values().map(|v| v.again).min();
         Ok(next.map(|at| Duration::from_secs(u64::try_from((at - now).max(1)).unwrap_or(1))))
+    }
+
+    /// OT-37: what the authority would refuse is not asked for.
+    fn within_budget(&self, host: &str, verdict: Verdict, verdicts: &Verdicts, now: i64) -> Verdict {
+        let begins = verdict.asked_since == Some(now) && verdict.certificate != CertificateState::Issued;
+        if !begins || !budget::applies(self.cluster.spec.acme.as_ref()) {
+            return verdict;
+        }
+        match budget::held_until(host, verdicts, now) {
+            Some(until) => verdict::limited(until, "50 certificates of its registered domain in a week".to_owned()),
+            None => verdict,
+        }
     }
 
     async fn judged(

@@ -153,7 +153,7 @@ pub fn judge(host: &str, before: &Verdict, look: &Look, now: i64) -> Verdict {
 }
 
 /// OT-F15.
-fn limited(until: i64, detail: String) -> Verdict {
+pub fn limited(until: i64, detail: String) -> Verdict {
     Verdict {
         certificate: CertificateState::Failed,
         reason: Some(reason::RATE_LIMITED),
