@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "random tests print their seed")]
 
 mod factory;
+mod history;
 mod lists;
 mod watches;
 mod writes;

@@ -4,6 +4,7 @@ pub(crate) mod memory;
 pub(crate) mod sqlite;
 
 use crate::error::Result;
+use crate::key::Revision;
 use crate::log::{Header, Place};
 use crate::observer::Statement;
 use crate::record::{Committed, Write};
@@ -91,6 +92,22 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.set_meta(name, value),
             Engine::Sqlite(engine) => engine.set_meta(name, value).await,
+        }
+    }
+
+    /// Every small value but the engine's own, by name.
+    pub(crate) fn metas(&self) -> Result<Vec<(String, Bytes)>> {
+        match self {
+            Engine::Memory(engine) => engine.metas(),
+            Engine::Sqlite(engine) => engine.metas(),
+        }
+    }
+
+    /// Answers when no history at or below `upto` is left, holds or not.
+    pub(crate) async fn forget(&self, visible: &Arc<Visible>, upto: Revision) -> Result<()> {
+        match self {
+            Engine::Memory(engine) => engine.forget(visible, upto),
+            Engine::Sqlite(engine) => engine.forget(upto).await,
         }
     }
 

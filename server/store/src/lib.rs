@@ -31,12 +31,12 @@ mod conformance;
 mod measure;
 
 pub use engine::memory::MemoryOptions;
-pub use engine::sqlite::SqliteOptions;
+pub use engine::sqlite::{Importer, SqliteOptions};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, WatchItem};
 pub use key::{Key, Range, Revision};
 pub use observer::{NoObserver, Observer, Operation, Statement};
 pub use record::{Body, Committed, List, Op, Page, Precondition, Record, Write};
 pub use retention::{Clock, Retention};
-pub use store::Store;
+pub use store::{Hold, Store};
 pub use watcher::Watcher;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::key::{Key, Range, Revision};
 use crate::list::{list, lost};
-use crate::log::Header;
+use crate::log::{Header, Place};
 use crate::observer::{Operation, Statement};
 use crate::record::{Committed, List, Op, Page, Precondition, Record, Write};
 use crate::visible::Visible;
@@ -16,6 +16,11 @@ use bytes::Bytes;
 use otternauts_telemetry::traces::{Kind, Origin, Span};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The name of the small value that counts restores.
+pub(crate) const META_EPOCH: &str = ".epoch";
+/// Rows a scan reads in one snapshot (R39).
+const SCAN_ROWS: usize = 500;
 
 /// How often a read looks again for a row that compaction took between index and log.
 const TRIES: usize = 100;
@@ -167,6 +172,40 @@ impl Store {
         self.inner.engine.set_meta(name, value).await
     }
 
+    /// All small values by name, but the engine's own: for a backup.
+    pub async fn metas(&self) -> Result<Vec<(String, Bytes)>> {
+        self.inner.engine.metas()
+    }
+
+    /// How often the store was restored from a backup; it changes with nothing else (R44).
+    pub async fn epoch(&self) -> Result<u64> {
+        let value = self.meta(META_EPOCH).await?;
+        Ok(value.and_then(|value| value.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+    }
+
+    /// Keeps the newest revision listable for as long as the hold lives, whatever the retention says. For a backup: not for long.
+    pub fn hold(&self) -> Hold {
+        let revision = {
+            // The index first: nothing can be compacted between the look at it and the hold.
+            let index = self.inner.visible.index.read();
+            self.inner.visible.holds.lock().push(index.revision);
+            index.revision
+        };
+        Hold { inner: self.inner.clone(), revision }
+    }
+
+    /// Forgets history up to a revision now (at most the newest), rather than when its time comes. Answers when it is gone from the
+    /// log; watches and lists of older revisions get [`Error::Compacted`].
+    pub async fn forget(&self, upto: Revision) -> Result<()> {
+        self.inner.engine.forget(&self.inner.visible, upto).await
+    }
+
+    /// Shows the body of every row of a resource that the log still has, live or history. What is committed meanwhile may be missed.
+    pub async fn scan(&self, resource: &str, visit: impl FnMut(&Key, Revision, &[u8]) + Send + 'static) -> Result<()> {
+        let resource = resource.to_owned();
+        self.inner.run(false, move |inner| scan(inner, &resource, visit)).await
+    }
+
     /// How many objects each resource has: `(resource, count)`.
     pub fn counts(&self) -> Vec<(Arc<str>, u64)> {
         self.inner.visible.index.read().counts()
@@ -188,6 +227,52 @@ impl Store {
         self.inner.visible.hub.close();
         result
     }
+}
+
+/// See [`Store::hold`].
+pub struct Hold {
+    inner: Arc<Inner>,
+    /// What can be listed while this lives.
+    pub revision: Revision,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut holds = self.inner.visible.holds.lock();
+        if let Some(at) = holds.iter().position(|held| *held == self.revision) {
+            holds.swap_remove(at);
+        }
+    }
+}
+
+/// The places first, then the rows in short snapshots (R39).
+fn scan(inner: &Inner, resource: &str, mut visit: impl FnMut(&Key, Revision, &[u8])) -> Result<()> {
+    let Inner { visible, engine } = inner;
+    let mut places: Vec<Place> = {
+        let index = visible.index.read();
+        let live = index.walk(&Range::resource(resource), None, usize::MAX);
+        let history = index.history(resource, index.oldest, usize::MAX);
+        // What a row of the history replaced is in the log too.
+        live.into_iter().map(|(_, _, place)| place).chain(history).collect()
+    };
+    let mut replaced = Vec::new();
+    places.sort_unstable();
+    places.dedup();
+    for chunk in places.chunks(SCAN_ROWS) {
+        engine.headers(visible, chunk, &mut |header| {
+            replaced.extend((!header.previous.is_none()).then_some(header.previous))
+        })?;
+    }
+    places.extend(replaced);
+    places.sort_unstable();
+    places.dedup();
+    for chunk in places.chunks(SCAN_ROWS) {
+        engine.rows(visible, Statement::History, chunk, &mut |header, body| {
+            let key = Key::new(header.resource, header.namespace, header.name);
+            visit(&key, header.place.revision(), &body.bytes());
+        })?;
+    }
+    Ok(())
 }
 
 fn operation(write: &Write) -> Operation {

@@ -9,7 +9,7 @@ use crate::key::Revision;
 use crate::log::{Header, Place};
 use crate::observer::Observer;
 use crate::record::{Committed, Record};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,12 +19,14 @@ pub(crate) struct Visible {
     pub hub: Hub,
     pub cache: Cache,
     pub observer: Arc<dyn Observer>,
+    /// Revisions that somebody still lists at: compaction stops before them.
+    pub holds: Mutex<Vec<Revision>>,
 }
 
 impl Visible {
     pub(crate) fn new(index: Index, observer: Arc<dyn Observer>) -> Visible {
         let hub = Hub::new(index.revision);
-        Visible { index: RwLock::new(index), hub, cache: Cache::default(), observer }
+        Visible { index: RwLock::new(index), hub, cache: Cache::default(), observer, holds: Mutex::default() }
     }
 
     pub(crate) fn revision(&self) -> Revision {
@@ -33,6 +35,11 @@ impl Visible {
 
     pub(crate) fn oldest(&self) -> Revision {
         self.index.read().oldest
+    }
+
+    /// How far compaction may go when it wants to go to `target`.
+    pub(crate) fn held(&self, target: Revision) -> Revision {
+        self.holds.lock().iter().copied().fold(target, Revision::min)
     }
 
     /// Makes a durable batch visible: index, then cache, then watchers (R3). Only the writer calls it, after the fsync;

@@ -23,6 +23,9 @@ pub fn sealed(group: &str, kind: &str) -> &'static [Field] {
     }
 }
 
+/// The resources of the table, as the store names them.
+pub const RESOURCES: [&str; 1] = ["secrets"];
+
 /// Calls `visit` with the name and the value of every secret field that is there. Names are paths joined by `/`.
 pub(crate) fn each<E>(
     fields: &[Field],

@@ -65,6 +65,11 @@ impl Identity {
         line.parse().map(Self).map_err(|_| refuse())
     }
 
+    /// The identity in a file that somebody named.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        read(path)
+    }
+
     /// The public half (`age1...`): says which key is meant and opens nothing.
     pub fn recipient(&self) -> String {
         self.0.to_public().to_string()

@@ -3,26 +3,29 @@
 pub mod fields;
 pub mod identity;
 mod keyring;
+pub mod recipients;
 #[cfg(test)]
 mod tests;
 
 pub use identity::{Identity, KeySources};
+pub use recipients::{Recipient, SealedStream, open_stream};
+
+use arc_swap::ArcSwap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use keyring::Keyring;
+use keyring::{Keyring, NONCE_BYTES};
 use otternauts_meta::Object;
 use otternauts_schema::Definition;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every sealed value begins with; a number, a colon and base64 follow.
 pub const SEALED_PREFIX: &str = "otter:v1:";
-
-/// Fresh for every value. 24 random bytes never meet twice.
-const NONCE_BYTES: usize = 24;
 
 /// Why nothing was sealed or opened. No variant carries a key or a plain value.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,15 @@ pub enum Error {
     MissingKey { needed: String },
     #[error("the store's wrapped data key cannot be read: {0}")]
     Keyring(&'static str),
+    #[error("{given} is not one age1... recipient (the public half of a key)")]
+    NotARecipient { given: String },
+    #[error("there is no recipient, so nobody could open it")]
+    NoRecipient,
+    /// Also a stream that was cut short or changed, found while it is read.
+    #[error("the sealed stream cannot be written or read")]
+    Stream(#[source] std::io::Error),
+    #[error("this is not a sealed stream, or its beginning was changed")]
+    NotAStream,
     #[error("the system gave no random bytes")]
     Random,
     #[error("the value could not be sealed")]
@@ -60,30 +72,115 @@ pub enum Error {
 
 /// Seals and opens the secret fields of objects. Share it by `Arc`.
 pub struct Vault {
+    keys: ArcSwap<Keyring>,
+}
+
+/// A changed keyring on its way: first it is stored, then it is installed. Only one may be on its way at a time.
+pub struct Change {
     keys: Keyring,
+    wrapped: Vec<u8>,
+}
+
+impl Change {
+    fn of(keys: Keyring) -> Result<Self, Error> {
+        Ok(Self { wrapped: keys.wrap()?, keys })
+    }
+
+    /// What the store is to keep from now on.
+    pub fn wrapped(&self) -> &[u8] {
+        &self.wrapped
+    }
 }
 
 impl Vault {
     /// Opens the keyring that the store kept, or makes one when it kept none: then the second value is to be stored, before
     /// the first object is. A keyring of another identity is refused.
     pub fn open(identity: &Identity, wrapped: Option<&[u8]>) -> Result<(Self, Option<Vec<u8>>), Error> {
-        match wrapped {
-            Some(bytes) => Ok((Self { keys: Keyring::unwrap(identity, bytes)? }, None)),
+        let (keys, made) = match wrapped {
+            Some(bytes) => (Keyring::unwrap(identity, bytes)?, None),
             None => {
-                let (keys, bytes) = Keyring::generate(identity)?;
-                Ok((Self { keys }, Some(bytes)))
+                let keys = Keyring::generate(identity)?;
+                let bytes = keys.wrap()?;
+                (keys, Some(bytes))
             }
-        }
+        };
+        Ok((Self { keys: ArcSwap::from_pointee(keys) }, made))
     }
 
-    /// The public half of the key that a kept keyring needs, for the message when there is none.
+    /// One more data key, which seals once it is installed (R28).
+    pub fn with_new_key(&self) -> Result<Change, Error> {
+        Change::of(self.keys.load().grown()?)
+    }
+
+    /// The newest data key alone. The others are gone for good with it: see first that nothing names them.
+    pub fn with_newest_key_only(&self) -> Result<Change, Error> {
+        Change::of(self.keys.load().newest_only())
+    }
+
+    /// The same data keys, wrapped for another root key or for other recovery recipients.
+    pub fn rewrapped(&self, root: Recipient, recovery: Vec<Recipient>) -> Result<Change, Error> {
+        let recovery = recovery.into_iter().filter(|recipient| *recipient != root).collect();
+        Change::of(self.keys.load().for_readers(root, recovery))
+    }
+
+    /// Seals with the changed keyring from now on. Call it when the store has it.
+    pub fn install(&self, change: Change) {
+        self.keys.store(Arc::new(change.keys));
+    }
+
+    /// The data keys wrapped for others, for a backup: the first reader stands where the root key does. Whoever is one of them opens it
+    /// by [`Vault::open`].
+    pub fn export(&self, readers: &[Recipient]) -> Result<Vec<u8>, Error> {
+        let (first, others) = readers.split_first().ok_or(Error::NoRecipient)?;
+        self.keys.load().for_readers(first.clone(), others.to_vec()).wrap()
+    }
+
+    /// The public half of the root key.
+    pub fn root(&self) -> Recipient {
+        self.keys.load().recipient().clone()
+    }
+
+    /// Who else can open the keyring.
+    pub fn recovery(&self) -> Vec<Recipient> {
+        self.keys.load().recovery().to_vec()
+    }
+
+    /// The numbers of the data keys, ascending; the last one seals.
+    pub fn key_numbers(&self) -> Vec<u32> {
+        self.keys.load().numbers()
+    }
+
+    /// The number of the data key that seals.
+    pub fn active_key(&self) -> u32 {
+        self.keys.load().active().0
+    }
+
+    /// The public half of the root key that a kept keyring needs, for the message when there is none.
     pub fn needs(wrapped: &[u8]) -> Result<String, Error> {
-        keyring::recipient_of(wrapped)
+        Ok(Self::readers(wrapped)?.swap_remove(0))
+    }
+
+    /// The public halves of all keys that open a kept keyring, the root's first.
+    pub fn readers(wrapped: &[u8]) -> Result<Vec<String>, Error> {
+        keyring::readers_of(wrapped)
     }
 
     /// Whether objects of this kind have sealed fields at all: others can be served from the stored bytes as they are.
     pub fn seals(&self, definition: &Definition) -> bool {
         !fields::sealed(&definition.group, &definition.names.kind).is_empty()
+    }
+
+    /// Under which data keys the sealed fields of a stored object are. Nothing is opened; a field that is not sealed counts as key 0.
+    pub fn keys_named(&self, definition: &Definition, object: &mut Object) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        let seen = fields::each(fields::sealed(&definition.group, &definition.names.kind), object, |_, value| {
+            found.insert(value.as_str().and_then(split).map_or(0, |(number, _)| number));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match seen {
+            Ok(()) => found,
+            Err(never) => match never {},
+        }
     }
 
     /// Replaces every secret field by its sealed form. Name, namespace and uid must be final: they are bound in.
@@ -113,7 +210,7 @@ impl Vault {
     fn place(&self, definition: &Definition, object: &Object) -> String {
         format!(
             "v1|{}|{}/{}|{}|{}|{}",
-            self.keys.store_id(),
+            self.keys.load().store_id(),
             definition.group,
             definition.names.kind,
             object.namespace(),
@@ -123,7 +220,8 @@ impl Vault {
     }
 
     fn seal(&self, place: &str, field: &str, plain: &[u8]) -> Result<String, Error> {
-        let (id, cipher) = self.keys.active();
+        let keys = self.keys.load();
+        let (id, cipher) = keys.active();
         let nonce = keyring::random::<NONCE_BYTES>()?;
         let aad = format!("{place}|{field}|{id}");
         let sealed = cipher
@@ -135,10 +233,9 @@ impl Vault {
     }
 
     fn unseal(&self, place: &str, field: &str, sealed: &str) -> Result<Vec<u8>, &'static str> {
-        let (id, text) =
-            sealed.strip_prefix(SEALED_PREFIX).and_then(|rest| rest.split_once(':')).ok_or("it is not sealed")?;
-        let cipher: &XChaCha20Poly1305 =
-            id.parse().ok().and_then(|id| self.keys.get(id)).ok_or("its key is not in the keyring")?;
+        let (id, text) = split(sealed).ok_or("it is not sealed")?;
+        let keys = self.keys.load();
+        let cipher: &XChaCha20Poly1305 = keys.get(id).ok_or("its key is not in the keyring")?;
         let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is damaged")?;
         let (nonce, body) = bytes.split_at_checked(NONCE_BYTES).ok_or("it is damaged")?;
         let aad = format!("{place}|{field}|{id}");
@@ -146,4 +243,10 @@ impl Vault {
             .decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: aad.as_bytes() })
             .map_err(|_| "it was changed, or moved here from another place")
     }
+}
+
+/// The number of the key and the rest of a sealed value.
+fn split(sealed: &str) -> Option<(u32, &str)> {
+    let (number, rest) = sealed.strip_prefix(SEALED_PREFIX)?.split_once(':')?;
+    Some((number.parse().ok()?, rest))
 }

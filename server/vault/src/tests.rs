@@ -152,3 +152,114 @@ fn a_key_is_one_line_and_a_named_file_is_for_its_owner_alone() {
         assert_eq!(error, "the secret key from OTTERNAUTS_SECRET_KEY is not one AGE-SECRET-KEY-1... line");
     }
 }
+
+fn recipient(identity: &Identity) -> Recipient {
+    Recipient::parse(&identity.recipient()).expect("a recipient")
+}
+
+#[test]
+fn a_new_key_seals_the_old_one_opens_until_it_is_dropped_and_then_nothing_under_it_opens() {
+    let (root, kind) = (Identity::generate(), definition("", "Secret"));
+    let (vault, _) = Vault::open(&root, None).expect("made");
+    let mut old = secret("db", "u-1");
+    vault.seal_object(&kind, &mut old).expect("sealed");
+    assert_eq!(vault.keys_named(&kind, &mut old), [1].into());
+
+    let change = vault.with_new_key().expect("made");
+    assert_eq!(vault.active_key(), 1, "nothing changes before it is installed");
+    let kept = change.wrapped().to_vec();
+    vault.install(change);
+    assert_eq!((vault.active_key(), vault.key_numbers()), (2, vec![1, 2]));
+    let mut new = secret("db", "u-1");
+    vault.seal_object(&kind, &mut new).expect("sealed");
+    assert_eq!(vault.keys_named(&kind, &mut new), [2].into());
+    // A crash here: the next start reads both.
+    let (again, _) = Vault::open(&root, Some(&kept)).expect("opens");
+    for object in [&old, &new] {
+        again.open_object(&kind, &mut object.clone()).expect("both open");
+    }
+
+    let change = vault.with_newest_key_only().expect("made");
+    let kept = change.wrapped().to_vec();
+    vault.install(change);
+    let (again, _) = Vault::open(&root, Some(&kept)).expect("opens");
+    for vault in [&vault, &again] {
+        assert_eq!(vault.key_numbers(), [2]);
+        let error = vault.open_object(&kind, &mut old.clone()).expect_err("its key is gone").to_string();
+        assert!(error.contains("its key is not in the keyring"), "{error}");
+        vault.open_object(&kind, &mut new.clone()).expect("opened");
+    }
+}
+
+#[test]
+fn recovery_recipients_open_the_keyring_and_nobody_can_add_himself_to_them() {
+    let (root, first, second, thief) =
+        (Identity::generate(), Identity::generate(), Identity::generate(), Identity::generate());
+    let (vault, _) = Vault::open(&root, None).expect("made");
+    let change = vault.rewrapped(vault.root(), vec![recipient(&first), recipient(&second)]).expect("wrapped");
+    let kept = change.wrapped().to_vec();
+    vault.install(change);
+    for key in [&root, &first, &second] {
+        let (opened, _) = Vault::open(key, Some(&kept)).expect("each opens it");
+        assert_eq!(opened.recovery(), [recipient(&first), recipient(&second)]);
+    }
+    let error = Vault::open(&thief, Some(&kept)).err().expect("refused").to_string();
+    for reader in [&root, &first, &second] {
+        assert!(error.contains(&reader.recipient()), "the error says who could: {error}");
+    }
+    let changed = String::from_utf8(kept).expect("JSON").replace(&second.recipient(), &thief.recipient());
+    let error = Vault::open(&root, Some(changed.as_bytes())).err().expect("refused").to_string();
+    assert!(error.contains("recovery recipients was changed"), "{error}");
+}
+
+#[test]
+fn a_root_key_is_replaced_without_touching_what_is_sealed() {
+    let (root, next, kind) = (Identity::generate(), Identity::generate(), definition("", "Secret"));
+    let (vault, _) = Vault::open(&root, None).expect("made");
+    let mut object = secret("db", "u-1");
+    vault.seal_object(&kind, &mut object).expect("sealed");
+    let kept = vault.rewrapped(recipient(&next), Vec::new()).expect("wrapped").wrapped().to_vec();
+    assert!(Vault::open(&root, Some(&kept)).is_err(), "the old root opens it no more");
+    let (vault, _) = Vault::open(&next, Some(&kept)).expect("the new one does");
+    vault.open_object(&kind, &mut object).expect("opened");
+}
+
+#[test]
+fn a_stream_opens_for_its_readers_whole_or_not_at_all() {
+    use std::io::{Read as _, Write as _};
+    let (reader, other) = (Identity::generate(), Identity::generate());
+    assert!(
+        matches!(SealedStream::begin(&[], Vec::new()).err(), Some(Error::NoRecipient)),
+        "nobody could open it (A13)"
+    );
+    let plain: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
+    let mut stream = SealedStream::begin(&[recipient(&reader)], Vec::new()).expect("begun");
+    stream.write_all(&plain).expect("written");
+    let sealed = stream.finish().expect("finished");
+    let read = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        let done = open_stream(&reader, bytes).expect("an age file").expect("a reader").read_to_end(&mut out);
+        done.map(|_| out)
+    };
+    assert_eq!(read(&sealed).expect("whole"), plain);
+    assert!(open_stream(&other, sealed.as_slice()).expect("an age file").is_none());
+    for cut in [sealed.len() - 1, sealed.len() / 2, 70_000] {
+        assert!(read(&sealed[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut changed = sealed.clone();
+    changed[100_000] ^= 1;
+    assert!(read(&changed).is_err(), "one bit");
+    assert!(open_stream(&reader, &b"nonsense"[..]).is_err());
+}
+
+#[test]
+fn a_recipient_is_a_public_half_and_a_private_key_given_by_mistake_is_not_repeated() {
+    let key = Identity::generate();
+    for bad in ["", "age1abc", "ssh-ed25519 AAAA", key.to_line().expose().trim()] {
+        let error = Recipient::parse(bad).expect_err("refused").to_string();
+        assert!(error.contains("is not one age1... recipient"), "{error}");
+        assert!(!error.contains("AGE-SECRET-KEY"), "{error}");
+    }
+    let twice = recipients::parse_all(&[key.recipient(), key.recipient()]).expect("parsed");
+    assert_eq!(twice, [recipient(&key)]);
+}

@@ -3,6 +3,7 @@
 use crate::batch::Batch;
 use crate::engine::{BodyRef, Visit, VisitHeader};
 use crate::error::{Error, Result};
+use crate::key::Revision;
 use crate::log::{Header, Place, Row};
 use crate::observer::{NoObserver, Observer};
 use crate::record::{Committed, Write};
@@ -69,7 +70,11 @@ impl Memory {
     }
 
     fn compact(&self, visible: &Visible, ages: &mut Ages) {
-        let target = ages.target((self.clock)());
+        let target = visible.held(ages.target((self.clock)()));
+        self.compact_to(visible, target);
+    }
+
+    fn compact_to(&self, visible: &Visible, target: Revision) {
         let mut oldest = visible.oldest();
         while oldest < target {
             let mut rows = self.rows.write();
@@ -101,6 +106,19 @@ impl Memory {
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
         Ok(self.meta.lock().get(name).cloned())
+    }
+
+    pub(crate) fn metas(&self) -> Result<Vec<(String, Bytes)>> {
+        Ok(self.meta.lock().iter().map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    pub(crate) fn forget(&self, visible: &Visible, upto: Revision) -> Result<()> {
+        let writer = self.writer.lock();
+        if writer.closed {
+            return Err(Error::Closed);
+        }
+        self.compact_to(visible, upto.min(visible.revision()));
+        Ok(())
     }
 
     pub(crate) fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod file;
 mod head;
+mod import;
 mod load;
 mod pool;
 #[cfg(test)]
@@ -10,12 +11,14 @@ mod writer;
 
 use crate::engine::{BodyRef, Visit, VisitHeader};
 use crate::error::{Error, Result};
+use crate::key::Revision;
 use crate::log::{Header, Place, kind_of};
 use crate::observer::{NoObserver, Observer, Statement};
 use crate::record::{Committed, Write};
 use crate::retention::{Ages, Clock, Retention, system_clock};
 use crate::visible::Visible;
 use bytes::Bytes;
+pub use import::Importer;
 use parking_lot::Mutex;
 use pool::Pool;
 use rusqlite::{Connection, OptionalExtension};
@@ -63,6 +66,7 @@ impl Default for SqliteOptions {
 enum Request {
     Commit { writes: Vec<Write>, reply: oneshot::Sender<Result<Committed>>, _place: OwnedSemaphorePermit },
     SetMeta { name: String, value: Bytes, reply: oneshot::Sender<Result<()>> },
+    Forget { upto: Revision, reply: oneshot::Sender<Result<()>> },
     Close { reply: oneshot::Sender<Result<()>> },
 }
 
@@ -120,6 +124,23 @@ impl Sqlite {
     pub(crate) async fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::SetMeta { name: name.to_owned(), value, reply })?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    pub(crate) fn metas(&self) -> Result<Vec<(String, Bytes)>> {
+        self.pool.short(|connection| {
+            let query = "SELECT name, value FROM meta WHERE name NOT LIKE '.%' ORDER BY name";
+            let mut statement = connection.prepare_cached(query).map_err(engine)?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get::<_, String>(0)?, Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?)))
+            });
+            rows.map_err(engine)?.collect::<rusqlite::Result<_>>().map_err(engine)
+        })
+    }
+
+    pub(crate) async fn forget(&self, upto: Revision) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Forget { upto, reply })?;
         answer.await.unwrap_or(Err(Error::Closed))
     }
 

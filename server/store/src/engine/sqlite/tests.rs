@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::{Key, Range};
-use crate::record::{Body, List, Op, Precondition};
+use crate::record::{Body, List, Op, Precondition, Record};
 use crate::store::Store;
 use std::io::BufRead;
 use std::path::Path;
@@ -269,4 +269,56 @@ async fn write_until_killed(path: &str) {
         });
     }
     tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn an_imported_database_has_the_same_bytes_and_no_past() {
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("a.db"), directory.path().join("b.db"));
+    sample(&from).await;
+    let store = Store::sqlite(SqliteOptions::new(&from)).unwrap();
+    // Three records of one revision.
+    store.commit(vec![put("x", 1), put("y", 2), put("z", 3)]).await.unwrap();
+    let page = store.list(everything()).await.unwrap();
+    let bumped = page.revision + 1_000_000_000;
+
+    let mut importer = Importer::create(&to).unwrap();
+    for record in &page.records {
+        importer.put(record).unwrap();
+    }
+    importer.set_meta("vault", b"kept").unwrap();
+    assert!(importer.set_meta(".oldest", b"").is_err());
+    importer.finish(bumped, 3).unwrap();
+    assert!(!file::beside(&to, "-wal").exists(), "everything is in the one file");
+
+    for _ in 0..2 {
+        let store = Store::sqlite(SqliteOptions::new(&to)).unwrap();
+        assert_eq!((store.revision(), store.oldest(), store.epoch().await.unwrap()), (bumped, bumped, 3));
+        let restored = store.list(everything()).await.unwrap();
+        let line = |record: &Record| (record.key.clone(), record.revision, record.body.clone(), record.schema);
+        let lines = |records: &[Record]| records.iter().map(line).collect::<Vec<_>>();
+        assert_eq!(lines(&restored.records), lines(&page.records));
+        assert_eq!(store.meta("vault").await.unwrap().as_deref(), Some(&b"kept"[..]));
+        let watched = store.watch(Range::resource(STACKS), page.revision).await;
+        assert!(matches!(watched, Err(Error::Compacted { .. })), "whoever held a version lists anew (A14)");
+        store.close().await.unwrap();
+    }
+    let store = Store::sqlite(SqliteOptions::new(&to)).unwrap();
+    assert_eq!(store.commit(vec![put("x", 9)]).await.unwrap().revision, bumped + 1);
+    store.close().await.unwrap();
+    assert!(Store::sqlite(SqliteOptions::new(&to)).is_ok(), "the chain goes on from there");
+}
+
+#[test]
+fn nothing_is_imported_over_leftovers() {
+    // A15.
+    for suffix in ["", "-wal", "-shm", "-journal", ".head", ".lock"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("otternauts.db");
+        let leftover = file::beside(&path, suffix);
+        std::fs::write(&leftover, b"").unwrap();
+        let error = Importer::create(&path).err().expect("refused");
+        let error = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(error.starts_with(&format!("{} is there already", leftover.display())), "{error}");
+    }
 }

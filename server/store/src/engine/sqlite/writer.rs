@@ -7,6 +7,7 @@ use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
 use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
+use crate::key::Revision;
 use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::observer::Statement;
 use crate::record::{Committed, Record, Write};
@@ -55,6 +56,10 @@ pub(super) struct Writer {
     checkpointed: i32,
     /// Compaction failed and waits for the next commit.
     stalled: bool,
+    /// History up to here goes at once, whatever holds or policy say.
+    forced: Revision,
+    /// Who waits for it.
+    forgetting: Vec<(Revision, oneshot::Sender<Result<()>>)>,
 }
 
 /// A transaction waiting for its batch.
@@ -79,7 +84,18 @@ impl Writer {
             Ok(())
         };
         files.connection.wal_hook(Some(told)).map_err(engine)?;
-        Ok(Writer { files, visible, clock, ages, chain, wal, checkpointed: 0, stalled: false })
+        Ok(Writer {
+            files,
+            visible,
+            clock,
+            ages,
+            chain,
+            wal,
+            checkpointed: 0,
+            stalled: false,
+            forced: 0,
+            forgetting: Vec::new(),
+        })
     }
 
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
@@ -106,6 +122,12 @@ impl Writer {
                     // Whoever asked may have gone.
                     let _ = reply.send(result);
                 }
+                Request::Forget { upto, reply } => {
+                    let upto = upto.min(self.visible.revision());
+                    self.forced = self.forced.max(upto);
+                    self.forgetting.push((upto, reply));
+                    self.stalled = false;
+                }
                 Request::Close { reply } => {
                     let result = self.close();
                     let _ = reply.send(result);
@@ -130,7 +152,7 @@ impl Writer {
         if self.stalled {
             return head;
         }
-        if self.ages.due() > self.visible.oldest() {
+        if self.visible.held(self.ages.due()).max(self.forced) > self.visible.oldest() {
             return Some(Duration::ZERO);
         }
         let compaction = self.ages.wait((self.clock)()).map(|wait| wait.max(SHORTEST_WAIT));
@@ -225,7 +247,7 @@ impl Writer {
 
     /// What is due beside commits, in small pieces: at most one step of compaction, at most one checkpoint.
     fn maintain(&mut self) {
-        let target = self.ages.target((self.clock)());
+        let target = self.visible.held(self.ages.target((self.clock)())).max(self.forced);
         let oldest = self.visible.oldest();
         if target > oldest && !self.stalled {
             let started = Instant::now();
@@ -235,12 +257,35 @@ impl Writer {
             }
             self.visible.observer.statement(Statement::Compact, started.elapsed());
         }
+        self.tell_forgotten();
         if let Err(error) = self.files.head.write_if_due() {
             tracing::warn!(error = &error as &dyn std::error::Error, "the side file cannot be written");
         }
         if let Err(error) = self.checkpoint() {
             let error = failure("checkpoint", error);
             tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed, the next commits retry it");
+        }
+    }
+
+    /// Answers those whose history is gone, from the write-ahead log too where no reader is in the way.
+    fn tell_forgotten(&mut self) {
+        let oldest = self.visible.oldest();
+        if !self.forgetting.iter().any(|(upto, _)| self.stalled || *upto <= oldest) {
+            return;
+        }
+        let emptied = self.files.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = emptied.map_err(|error| failure("checkpoint", error)) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log could not be emptied");
+        }
+        for (upto, reply) in std::mem::take(&mut self.forgetting) {
+            if upto <= oldest {
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(()));
+            } else if self.stalled {
+                let _ = reply.send(Err(Error::Full));
+            } else {
+                self.forgetting.push((upto, reply));
+            }
         }
     }
 
