@@ -14,8 +14,13 @@ pub mod reason {
     pub const ROLLED_BACK: &str = "RolledBack";
     pub const DEADLINE: &str = "ProgressDeadlineExceeded";
     pub const DEPLOY_FAILED: &str = "DeployFailed";
+    /// The swarm's managers choose a leader: the Cluster tells when that takes too long.
+    pub const ELECTING: &str = "ElectingLeader";
     pub const MANAGERS: &str = "ManagersUnreachable";
 }
+
+/// What Docker says while a server's overlay networks are not there yet, or a network is being remade (row F3, F4).
+const SERVER_NOT_READY: [&str; 2] = ["network sandbox join failed", "could not find network"];
 
 /// One thing that is wrong. `sentence` is the PRD's, word for word; `detail` is what Docker said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +111,16 @@ pub fn outcome(rendered: &Rendered, observed: &Observed, progress: &[ServiceProg
         }
     }
     if progress.iter().all(|p| p.done) { Outcome::Converged } else { Outcome::Waiting }
+}
+
+/// The services whose update the swarm has paused because a server was not ready for a task, as one that has just joined may
+/// not be: nothing is wrong with what was asked for, and it may be asked for again.
+pub fn paused_by_a_server(observed: &Observed) -> Vec<&ObservedService> {
+    let by_server = |s: &&ObservedService| {
+        let not_ready = |t: &ObservedTask| SERVER_NOT_READY.iter().any(|sign| t.error.contains(sign));
+        s.update == Update::Paused && last_failure(s).is_some_and(not_ready)
+    };
+    observed.services.iter().filter(by_server).collect()
 }
 
 /// The error of the task that made Swarm go back: it is of no present spec any more.

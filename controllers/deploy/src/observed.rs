@@ -34,6 +34,8 @@ impl Observed {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedService {
     pub id: String,
+    /// Moves with every change of it.
+    pub version: u64,
     /// The compose file's name for it.
     pub name: String,
     /// Our label; `None` on a service that somebody else made.

@@ -42,6 +42,7 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
     let old = stack.status.clone().unwrap_or_default();
     let (facts, recheck) = match wish(ctx, stack, &old).await {
         Ok(outcome) => outcome,
+        Err(error) if is_without_leader(&error) => (stalled(stack, &old, reason::ELECTING, &error), Some(UNREACHABLE)),
         Err(error) if is_unreachable(&error) => (stalled(stack, &old, reason::MANAGERS, &error), Some(UNREACHABLE)),
         // Somebody's object is in the way: who looks at the Stack must see it.
         Err(error @ Error::Broken(_)) => (stalled(stack, &old, reason::CONFIGURATION, &error), Some(UNREACHABLE)),
@@ -57,9 +58,13 @@ async fn run(stack: &Stack, ctx: &Context) -> Result<Action> {
 fn is_unreachable(error: &Error) -> bool {
     match error {
         Error::Managers { .. } => true,
-        Error::Swarm { source, .. } => source.is_unreachable() || source.is_without_leader(),
+        Error::Swarm { source, .. } => source.is_unreachable(),
         _ => false,
     }
+}
+
+fn is_without_leader(error: &Error) -> bool {
+    matches!(error, Error::Swarm { source, .. } if source.is_without_leader())
 }
 
 type Told = (Facts, Option<Duration>);

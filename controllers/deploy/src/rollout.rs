@@ -23,6 +23,8 @@ use std::time::Duration;
 const SETTLED: Duration = Duration::from_secs(3);
 /// How long a task may be without a node before it is told: in a rolling update the old one may hold its port for a while.
 const PASSING: Duration = Duration::from_secs(8);
+/// How long an update stays paused that is resumed.
+const RESUME: Duration = Duration::from_secs(5);
 /// How often a rollout in progress is looked at. Nothing is looked at when none is.
 const RECHECK: Duration = Duration::from_millis(700);
 /// When tasks take longer, their servers are looked at too, and again after as long.
@@ -244,6 +246,7 @@ impl Rollout<'_> {
                     Outcome::RolledBack(problem) => {
                         Ok(self.fail(DeploymentPhase::RolledBack, problem, Some(&observed)))
                     }
+                    Outcome::Stuck(_) if self.resumes(swarm, &observed).await? => Ok(self.waiting(&progress)),
                     Outcome::Stuck(problem) => Ok(self.fail(DeploymentPhase::Failed, problem, Some(&observed))),
                     _ if phase(self.deployment) == DeploymentPhase::Failed || self.overdue() => {
                         let seconds = self.stack.spec.progress_deadline_seconds;
@@ -259,6 +262,22 @@ impl Rollout<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the update was paused for what passes by itself, until the deadline; it is resumed from time to time.
+    async fn resumes(&self, swarm: &Swarm, observed: &Observed) -> Result<bool> {
+        let paused = converge::paused_by_a_server(observed);
+        if paused.is_empty() || self.overdue() || phase(self.deployment) == DeploymentPhase::Failed {
+            return Ok(false);
+        }
+        let key = format!("{}/paused", self.deployment.uid().unwrap_or_default());
+        if self.ctx.settled_for(&key) >= RESUME {
+            self.ctx.unsettle(&key);
+            for service in paused {
+                swarm.resume(service).await?;
+            }
+        }
+        Ok(true)
     }
 
     /// Tasks that neither run nor fail may wait for what their server lacks, room on its disk for one.
@@ -287,7 +306,9 @@ impl Rollout<'_> {
         let observed = swarm.observe(name).await?;
         swarm.act(&decide::garbage(&checked.rendered, &observed), &checked.rendered, None).await?;
         self.ctx.unsettle(&self.deployment.uid().unwrap_or_default());
-        self.ctx.unsettle(&format!("{}/slow", self.deployment.uid().unwrap_or_default()));
+        for what in ["slow", "paused"] {
+            self.ctx.unsettle(&format!("{}/{what}", self.deployment.uid().unwrap_or_default()));
+        }
         self.step("converge", StepState::Done, None);
         let now = self.now();
         finish(&mut self.status, DeploymentPhase::Succeeded, None, &now);

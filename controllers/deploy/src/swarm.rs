@@ -130,6 +130,13 @@ impl Swarm {
         Ok(())
     }
 
+    /// Lets the swarm go on with an update that it has paused.
+    pub async fn resume(&self, service: &ObservedService) -> Result<()> {
+        tracing::info!(service = service.name, "resuming a paused update");
+        let resumed = self.docker.service_resume(&service.id, service.version).await;
+        resumed.map(drop).map_err(Error::swarm("resume an update"))
+    }
+
     async fn create_ingress_network(&self) -> Result<()> {
         match self.docker.network_create(INGRESS_NETWORK, &crate::ingress::labels()).await {
             Ok(_) | Err(otternauts_fleet::Error::Docker { status: 409, .. }) => Ok(()),
@@ -331,6 +338,7 @@ fn observed_service(stack: &StackName, service: &Service, tasks: &[Task]) -> Obs
     let own = tasks.iter().filter(|t| t.service_id == service.id);
     ObservedService {
         id: service.id.clone(),
+        version: service.version,
         name: service.name.strip_prefix(&prefix).unwrap_or(&service.name).to_owned(),
         spec_sha256: service.labels.get(label::SPEC).cloned(),
         image: service.image.clone(),

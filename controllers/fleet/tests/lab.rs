@@ -277,6 +277,7 @@ async fn a_swarm_runs_a_stack(lab: &Lab) {
     h1.stack_deploy(&name, compose, &with_login).await.expect("a deploy with credentials");
     assert_eq!(d1.services(Some(&name)).await.expect("services")[0].template_digest, service.template_digest);
     assert_eq!(lab.run(&["exec", "1", "sh", "-c", "ls /dev/shm; ls -A /home/deploy/.docker 2>/dev/null; true"]), "");
+    a_paused_update_is_resumed(&h1, &d1, &name, std::str::from_utf8(compose).expect("text")).await;
     let refused = h1.stack_deploy(&name, b"services: 1", &StackDeployOptions::default()).await;
     assert!(matches!(refused, Err(Error::CommandFailed { .. })), "{refused:?}");
     h1.stack_remove(&name).await.expect("removed");
@@ -344,6 +345,23 @@ async fn services_are_restarted_and_scaled_once(docker: &Docker, name: &StackNam
     while docker.service_scale(&before.id, read().await.version, 2).await.expect("scaled") == Changed::Before {}
     assert_eq!(read().await.mode, ServiceMode::Replicated(2));
     docker.images_prune().await.expect("pruned");
+}
+
+/// An update that the swarm has paused goes on when it is told to.
+async fn a_paused_update_is_resumed(host: &Host, docker: &Docker, name: &StackName, compose: &str) {
+    let read = || async { docker.services(Some(name)).await.expect("services").remove(0) };
+    let absent =
+        compose.replace("busybox:1.35", "busybox:absent").replace("{endpoint_mode", "{replicas: 2, endpoint_mode");
+    host.stack_deploy(name, absent.as_bytes(), &StackDeployOptions::default()).await.expect("a deploy");
+    let mut paused = read().await;
+    while paused.update_state.as_deref() != Some("paused") {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        paused = read().await;
+    }
+    assert_eq!(docker.service_resume(&paused.id, paused.version).await.expect("resumed"), Changed::Now);
+    let after = read().await;
+    assert_eq!(after.template_digest, paused.template_digest, "nothing of its spec is changed");
+    assert_ne!(after.update_state.as_deref(), Some("paused"));
 }
 
 /// Percent of a core and bytes, of `20.12% 19.5MiB / 128MiB`.

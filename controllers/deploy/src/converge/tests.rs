@@ -75,6 +75,23 @@ fn what_failed_before_the_change_is_no_problem_of_the_new_revision() {
     check(&service(1, Update::Settled, vec![old, task("1", TaskState::Preparing, true, true, "")]), false, None);
 }
 
+#[test]
+fn only_an_update_that_a_server_was_not_ready_for_is_resumed() {
+    let joining = "network sandbox join failed: the local data-plane address is not currently known";
+    let paused = |state, error: &str, update| {
+        let observed = Observed {
+            services: vec![service(1, update, vec![task("1", state, true, true, error)])],
+            ..Observed::default()
+        };
+        paused_by_a_server(&observed).len()
+    };
+    assert_eq!(paused(TaskState::Rejected, joining, Update::Paused), 1);
+    assert_eq!(paused(TaskState::Failed, joining, Update::Paused), 1, "the network is joined as the task starts");
+    assert_eq!(paused(TaskState::Rejected, joining, Update::Updating), 0);
+    assert_eq!(paused(TaskState::Rejected, "No such image: nginx:1", Update::Paused), 0);
+    assert_eq!(paused(TaskState::Failed, "task: non-zero exit (1)", Update::Paused), 0);
+}
+
 fn rendered() -> Rendered {
     let values = otternauts_compose::Values::default();
     let policy = otternauts_compose::Policy::default();

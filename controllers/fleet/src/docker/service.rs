@@ -29,6 +29,11 @@ impl Docker {
         self.service_change(id, version, again).await
     }
 
+    /// Lets a paused update go on: any order for a service, also the same again, makes the swarm look at its slots anew.
+    pub async fn service_resume(&self, id: &str, version: u64) -> Result<Changed> {
+        self.service_change(id, version, |_| {}).await
+    }
+
     /// Sets the number of replicas of a replicated service.
     pub async fn service_scale(&self, id: &str, version: u64, replicas: u64) -> Result<Changed> {
         self.service_change(id, version, |spec| spec["Mode"]["Replicated"]["Replicas"] = json!(replicas)).await
