@@ -9,7 +9,7 @@ const BAD_WHEN_TRUE: [&str; 5] = ["OOMKilled", "CrashLooping", "SwarmConflict", 
 /// Conditions that are bad when they are false though the object is ready.
 const BAD_WHEN_FALSE: [&str; 1] = ["DiskSpace"];
 /// Reasons of `Ready=False` while something is on its way, or waits for a person who knows.
-const ON_THE_WAY: [&str; 9] = [
+const ON_THE_WAY: [&str; 10] = [
     "Deploying",
     "Stopping",
     "Removing",
@@ -19,6 +19,7 @@ const ON_THE_WAY: [&str; 9] = [
     "WaitingForManager",
     "NoSwarm",
     "Rejoining",
+    "ElectingLeader",
 ];
 /// Not running because a person wants it so: whatever was wrong is over.
 const WANTED: &str = "Suspended";

@@ -110,7 +110,7 @@ async fn init(server: &Server, host: &Host) -> Result<(), Failed> {
 async fn manager(ctx: &Context, server: &Server, cluster: &Cluster) -> Result<Manager, Failed> {
     let swarm = cluster.status.as_ref().and_then(|s| s.swarm_id.as_deref()).unwrap_or_default();
     let found = ctx.manager(cluster_name(server), swarm, Some(&server.name_any())).await;
-    found.ok_or_else(|| "No manager of the cluster can be reached.".to_owned())
+    found.map_err(|_| "No manager of the cluster can be reached.".to_owned())
 }
 
 /// Where the managers can be joined, the one that answered first.

@@ -3,7 +3,8 @@
 pub mod removal;
 
 use crate::context::{Context, cluster_name, is_going};
-use crate::text::reason;
+use crate::observed::Managers;
+use crate::text::{self, reason};
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
@@ -19,6 +20,8 @@ pub enum Seen {
     NoSwarm,
     /// The swarm exists, but none of its managers answers.
     Unreachable,
+    /// They answer, and have had no leader for a short while.
+    Electing,
     Nodes(Vec<Node>),
 }
 
@@ -32,8 +35,9 @@ pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Actio
     let seen = match &before.swarm_id {
         None => Seen::NoSwarm,
         Some(swarm) => match ctx.manager(&name, swarm, None).await {
-            None => Seen::Unreachable,
-            Some(manager) => manager.docker.nodes().await.map_or(Seen::Unreachable, Seen::Nodes),
+            Err(Managers::Electing) => Seen::Electing,
+            Err(_) => Seen::Unreachable,
+            Ok(manager) => manager.docker.nodes().await.map_or_else(|e| silence(&ctx, &name, &e), Seen::Nodes),
         },
     };
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -48,8 +52,17 @@ pub async fn reconcile(cluster: Arc<Cluster>, ctx: Arc<Context>) -> Result<Actio
     Ok(match seen {
         // The loss of a manager's connection is told; its return is not.
         Seen::Unreachable => Action::requeue(Duration::from_secs(15)),
+        Seen::Electing => Action::requeue(Duration::from_secs(5)),
         _ => Action::await_change(),
     })
+}
+
+/// The manager that answered a moment ago does not say what its swarm is made of.
+fn silence(ctx: &Context, cluster: &str, error: &otternauts_fleet::Error) -> Seen {
+    match error.is_without_leader() && ctx.leaderless(cluster) == Managers::Electing {
+        true => Seen::Electing,
+        false => Seen::Unreachable,
+    }
 }
 
 #[allow(clippy::needless_pass_by_value)] // The shape that kube-rs wants.
@@ -84,6 +97,11 @@ pub fn status(before: &ClusterStatus, seen: &Seen, generation: i64, now: &str) -
         }
         Seen::Unreachable => {
             set("Ready", False, reason::MANAGERS_UNREACHABLE, "No manager of the cluster can be reached.".to_owned());
+            after.quorum = Some(false);
+            return after;
+        }
+        Seen::Electing => {
+            set("Ready", False, reason::ELECTING, text::ELECTING.to_owned());
             after.quorum = Some(false);
             return after;
         }

@@ -1,5 +1,6 @@
 //! What a reconcile works with: the API, the fleet, and a little memory that may be lost at any time.
 
+use crate::observed::Managers;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret as SecretObject;
 use kube::api::{Api, ObjectMeta};
@@ -15,6 +16,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long a swarm may be without a leader before that counts as a failure: elections take 10 to 40 s.
+const ELECTION: Duration = Duration::from_secs(120);
 /// How long a manager may take to answer before the next one is asked (OT-27).
 const MANAGER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,6 +31,8 @@ pub struct Context {
     pub store: Store<Server>,
     memory: Mutex<HashMap<String, Memory>>,
     lost: Mutex<HashSet<String>>,
+    /// The clusters whose managers were last heard of as having no leader, and since when.
+    elections: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Default)]
@@ -62,6 +67,7 @@ impl Context {
             store,
             memory: Mutex::default(),
             lost: Mutex::default(),
+            elections: Mutex::default(),
         }
     }
 
@@ -109,8 +115,9 @@ impl Context {
         found
     }
 
-    /// The first manager of the swarm that answers and has a say (OT-F16).
-    pub async fn manager(&self, cluster: &str, swarm: &str, except: Option<&str>) -> Option<Manager> {
+    /// The first manager of the swarm that answers and has a say (OT-F16); else why there is none.
+    pub async fn manager(&self, cluster: &str, swarm: &str, except: Option<&str>) -> Result<Manager, Managers> {
+        let mut leaderless = false;
         let candidates = futures::stream::iter(self.managers(cluster, except));
         let mut answers = Box::pin(candidates.then(|server| async move {
             let ask = async {
@@ -121,14 +128,25 @@ impl Context {
             tokio::time::timeout(MANAGER_PATIENCE, ask).await.ok().flatten()
         }));
         while let Some(answer) = answers.next().await {
-            if let Some(manager) = answer
-                && manager.info.swarm.control_available
-                && manager.info.swarm.cluster_id.as_deref() == Some(swarm)
-            {
-                return Some(manager);
+            let Some(manager) = answer.filter(|m| m.info.swarm.control_available) else { continue };
+            match manager.info.swarm.cluster_id.as_deref() {
+                Some(id) if id == swarm => {
+                    self.elections.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
+                    return Ok(manager);
+                }
+                Some(_) => {}
+                // Only a leader knows the swarm's id.
+                None => leaderless = true,
             }
         }
-        None
+        Err(if leaderless { self.leaderless(cluster) } else { Managers::Unreachable })
+    }
+
+    /// A manager answers that its swarm has no leader: an election, unless that has been so for long.
+    pub fn leaderless(&self, cluster: &str) -> Managers {
+        let mut elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = elections.entry(cluster.to_owned()).or_insert_with(Instant::now);
+        if since.elapsed() < ELECTION { Managers::Electing } else { Managers::Unreachable }
     }
 
     /// How long the connection to a server has stood; `fresh` when it was made just now.

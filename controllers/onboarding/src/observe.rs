@@ -153,17 +153,27 @@ async fn swarm(ctx: &Context, server: &Server, docker: &Docker, seen: &mut Obser
         } else {
             let found = ctx.manager(cluster, &ours, Some(&name)).await;
             seen.managers = match &found {
-                Some(_) => Managers::Reachable,
-                None if ctx.managers(cluster, Some(&name)).is_empty() => Managers::Nobody,
-                None => Managers::Unreachable,
+                Ok(_) => Managers::Reachable,
+                // It has a say itself, and does not know its swarm's id: only a leader does.
+                Err(_) if local.control_available && local.cluster_id.is_none() => ctx.leaderless(cluster),
+                Err(_) if ctx.managers(cluster, Some(&name)).is_empty() => Managers::Nobody,
+                Err(why) => *why,
             };
-            found
+            found.ok()
         };
         if let Some(manager) = manager
             && local.state != LocalNodeState::Inactive
             && !local.node_id.is_empty()
         {
-            seen.node = manager.docker.node(&local.node_id).await.ok();
+            seen.node = match manager.docker.node(&local.node_id).await {
+                Ok(node) => Some(node),
+                Err(e) => {
+                    if e.is_without_leader() {
+                        seen.managers = ctx.leaderless(cluster_name(server));
+                    }
+                    None
+                }
+            };
             let managers = |nodes: Vec<otternauts_fleet::docker::Node>| {
                 nodes.iter().filter(|n| n.role == otternauts_fleet::docker::NodeRole::Manager).count()
             };

@@ -54,6 +54,8 @@ pub enum Managers {
     #[default]
     Nobody,
     Unreachable,
+    /// One answers, but they have had no leader for a short while.
+    Electing,
     Reachable,
 }
 

@@ -137,7 +137,7 @@ struct Departure<'a> {
 impl Departure<'_> {
     async fn manager(&self) -> Option<Manager> {
         let cluster = self.cluster.name_any();
-        self.ctx.manager(&cluster, self.swarm, Some(&self.server.name_any())).await
+        self.ctx.manager(&cluster, self.swarm, Some(&self.server.name_any())).await.ok()
     }
 
     /// The host is gone for good: only the swarm is told, if anybody there answers.

@@ -19,6 +19,8 @@ pub mod reason {
     pub const SWARM_CONFLICT: &str = "SwarmConflict";
     /// On its way back: not told to anybody until it takes too long.
     pub const REJOINING: &str = "Rejoining";
+    /// The swarm's managers choose a leader: not told to anybody until it takes too long.
+    pub const ELECTING: &str = "ElectingLeader";
     pub const MANAGERS_UNREACHABLE: &str = "ManagersUnreachable";
     pub const WAITING_FOR_MANAGER: &str = "WaitingForManager";
     pub const WORKING: &str = "Working";
@@ -30,6 +32,7 @@ pub fn cannot_connect(port: u16) -> String {
     format!("Cannot connect to server. Check that SSH is running on port {port} and the firewall allows connections.")
 }
 
+pub const ELECTING: &str = "The swarm's managers have no leader at the moment: they choose one.";
 /// OT-F2.
 pub const AUTHENTICATION: &str = "Authentication failed. Verify the username and private key are correct.";
 /// OT-F3.

@@ -53,6 +53,14 @@ fn silence_keeps_the_numbers_and_takes_the_readiness() {
 }
 
 #[test]
+fn an_election_is_not_the_loss_of_all_managers() {
+    let before = status(&ClusterStatus::default(), &Seen::Nodes(vec![node(NodeRole::Manager, Some(true))]), 1, "t");
+    let after = status(&before, &Seen::Electing, 1, "t");
+    assert_eq!((after.managers, after.quorum), (Some(1), Some(false)));
+    assert_eq!(reason_of(&after, "Ready"), (ConditionStatus::False, "ElectingLeader".into()));
+}
+
+#[test]
 fn nothing_new_changes_nothing() {
     let seen = Seen::Nodes(vec![node(NodeRole::Manager, Some(true))]);
     let once = status(&ClusterStatus::default(), &seen, 1, "t1");

@@ -75,7 +75,7 @@ fn init(seen: &Observed, draft: &mut Draft) -> Flow {
 
 fn join(desired: Desired<'_>, seen: &Observed, draft: &mut Draft) -> Flow {
     if seen.managers != Managers::Reachable {
-        return managers_unreachable(draft);
+        return no_manager(seen, draft);
     }
     let Some(ports) = &seen.ports else {
         if failed(seen, Step::ProbePorts.name()) {
@@ -110,7 +110,11 @@ fn join_now(desired: Desired<'_>, seen: &Observed, draft: &mut Draft) -> Flow {
     draft.fail(ServerPhase::Failed, reason::SWARM_JOIN_FAILED, text::SWARM_JOIN.to_owned(), &failure.detail)
 }
 
-fn managers_unreachable(draft: &mut Draft) -> Flow {
+fn no_manager(seen: &Observed, draft: &mut Draft) -> Flow {
+    if seen.managers == Managers::Electing {
+        draft.bad("SwarmReady", reason::ELECTING, text::ELECTING.to_owned());
+        return draft.poll(reason::ELECTING, text::ELECTING.to_owned());
+    }
     let sentence = "No manager of the cluster can be reached.".to_owned();
     draft.bad("SwarmReady", reason::MANAGERS_UNREACHABLE, sentence.clone());
     draft.fail(ServerPhase::Failed, reason::MANAGERS_UNREACHABLE, sentence, "")
@@ -125,7 +129,7 @@ fn inside(desired: Desired<'_>, cluster: &ClusterView, local: &SwarmState, seen:
         (Some(id), _) if id == ours => {}
         (None, Some(Some(_))) => {}
         // A worker does not know its swarm's id, and nobody who does can be asked.
-        (None, None) => return managers_unreachable(draft),
+        (None, None) => return no_manager(seen, draft),
         _ if failed(seen, Step::LeaveSwarm.name()) || desired.spec.adopt_swarm != Some(AdoptSwarm::Leave) => {
             return conflict(desired, local, seen, draft);
         }
@@ -135,7 +139,7 @@ fn inside(desired: Desired<'_>, cluster: &ClusterView, local: &SwarmState, seen:
     match &seen.node {
         Some(Some(node)) => member(desired, node, seen, draft),
         // A manager whose swarm has lost its majority cannot say.
-        _ => managers_unreachable(draft),
+        _ => no_manager(seen, draft),
     }
 }
 
@@ -200,6 +204,11 @@ fn member(desired: Desired<'_>, node: &Node, seen: &Observed, draft: &mut Draft)
         }
         draft.bad("SwarmReady", "NodeNotReady", message.clone());
         return draft.poll("NodeNotReady", message);
+    }
+    if seen.returning && node.reachable == Some(false) {
+        let message = "The swarm's other managers do not reach this one yet.".to_owned();
+        draft.bad("SwarmReady", reason::REJOINING, message.clone());
+        return draft.poll(reason::REJOINING, message);
     }
     let role = if node.role == NodeRole::Manager { "manager" } else { "worker" };
     draft.good("SwarmReady", "Member", &format!("The server is a {role} of the swarm."));

@@ -340,6 +340,13 @@ fn a_node_becomes_what_the_spec_says() {
     assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &down)), (Pending, "NodeNotReady", None));
     let back = Observed { returning: true, ..down };
     assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &back)), (Pending, "Rejoining", None));
+    let mut cut_off = Observed { returning: true, ..member(NodeRole::Manager) };
+    if let Some(Some(n)) = &mut cut_off.node {
+        n.reachable = Some(false);
+    }
+    assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &cut_off)), (Pending, "Rejoining", None));
+    let leaderless = Observed { node: None, managers: Managers::Electing, ..member(NodeRole::Manager) };
+    assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &leaderless)), (Pending, "ElectingLeader", None));
     let unknown = Observed { node: None, ..member(NodeRole::Worker) };
     assert_eq!(outline(&run(&worker, &ServerStatus::default(), &unknown)), (Failed, "ManagersUnreachable", None));
 }
