@@ -56,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("harness", &[]),
+    ("faults", &["harness", "store"]),
     ("bench", &[]),
     ("otternauts", &["boot", "cli"]),
 ];

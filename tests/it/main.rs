@@ -3,6 +3,7 @@
 mod access;
 mod durability;
 mod examples;
+mod faults;
 mod guards;
 mod house;
 mod kubectl;
