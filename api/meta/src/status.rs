@@ -210,6 +210,11 @@ impl Status {
         Self::new(503, "ServiceUnavailable", message)
     }
 
+    /// 507. Without Retry-After: clients would go on asking for minutes instead of telling the person (R41).
+    pub fn insufficient_storage(message: impl Into<String>) -> Self {
+        Self::new(507, "InsufficientStorage", message)
+    }
+
     /// The body: keys in Kubernetes' order, empty ones left out.
     pub fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! What `otter serve` is told: flags first, then the file, then the defaults.
 
 use anyhow::{Context as _, bail};
+use otternauts_store::DiskGuard;
 use otternauts_telemetry::LogFormat;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,6 +46,15 @@ pub struct ServeArgs {
     /// The age identity that seals secrets [default: $OTTERNAUTS_SECRET_KEY, else secret.key in the data directory]
     #[arg(long, value_name = "FILE")]
     pub secret_key_file: Option<PathBuf>,
+    /// With less free on the disk of the data directory, only deletions are taken [default: 268435456]
+    #[arg(long, value_name = "N")]
+    pub min_free_bytes: Option<u64>,
+    /// The same in percent of the disk; the larger of the two counts [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_free_percent: Option<u8>,
+    /// How much is kept to be given back when the disk is full, at most 5 percent of the disk [default: 67108864]
+    #[arg(long, value_name = "N")]
+    pub ballast_bytes: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -70,6 +80,7 @@ pub struct Config {
     pub token_auth_file: Option<PathBuf>,
     pub tls_san: Vec<String>,
     pub secret_key_file: Option<PathBuf>,
+    pub disk: DiskGuard,
 }
 
 impl Config {
@@ -85,6 +96,7 @@ impl Config {
         if !list(flags.etcd_endpoints, file.etcd_endpoints).is_empty() {
             bail!("--etcd-endpoints needs --store etcd, which is not in this build");
         }
+        let usual = DiskGuard::default();
         Ok(Self {
             data_dir: match flags.data_dir.or(file.data_dir) {
                 Some(path) => path,
@@ -96,6 +108,13 @@ impl Config {
             token_auth_file: flags.token_auth_file.or(file.token_auth_file),
             tls_san: list(flags.tls_san, file.tls_san),
             secret_key_file: flags.secret_key_file.or(file.secret_key_file),
+            disk: DiskGuard {
+                free_bytes: flags.min_free_bytes.or(file.min_free_bytes).unwrap_or(usual.free_bytes),
+                free_percent: flags.min_free_percent.or(file.min_free_percent).unwrap_or(usual.free_percent),
+                ballast_bytes: flags.ballast_bytes.or(file.ballast_bytes).unwrap_or(usual.ballast_bytes),
+                // Clients hold leases to say that they live: on a full disk too.
+                always: vec!["leases.coordination.k8s.io".into()],
+            },
         })
     }
 }

@@ -22,7 +22,7 @@ use otternauts_fleet::Fleet;
 use otternauts_http::{AlertSink, Api, ApiParts, HealthCheck, LogSource, VersionInfo};
 use otternauts_meta::Secret;
 use otternauts_registry::Registry;
-use otternauts_store::{SqliteOptions, Store};
+use otternauts_store::{DiskGuard, SqliteOptions, Store};
 use otternauts_telemetry::Metrics;
 use otternauts_telemetry::traces::{self, Tracing};
 use std::io::Write as _;
@@ -73,7 +73,7 @@ impl Server {
         let build = version();
         let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
-        let store = open_store(&data, &metrics)?;
+        let store = open_store(&data, &metrics, config.disk.clone())?;
         let vault = Arc::new(found.unlock(&data, &store).await?);
         let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
         let registry = Registry::new(store.clone(), vault, Arc::new(clock::now)).await;
@@ -145,10 +145,10 @@ fn database_check(data: &DataDir) -> HealthCheck {
     HealthCheck { name: "data-directory".to_owned(), live: true, check: Arc::new(move || database.exists()) }
 }
 
-fn open_store(data: &DataDir, metrics: &Arc<Metrics>) -> anyhow::Result<Store> {
+fn open_store(data: &DataDir, metrics: &Arc<Metrics>, disk: DiskGuard) -> anyhow::Result<Store> {
     let path = data.file(DATABASE);
     let observer = Arc::new(StoreObserver { storage: metrics.storage.clone(), watches: metrics.watches.clone() });
-    let options = SqliteOptions { observer, ..SqliteOptions::new(&path) };
+    let options = SqliteOptions { observer, disk, ..SqliteOptions::new(&path) };
     let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
     read_store(metrics, store.clone());
     Ok(store)

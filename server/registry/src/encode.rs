@@ -40,7 +40,8 @@ pub(crate) fn body(definition: &Definition, object: &Object) -> Body {
     let all = Bytes::from(out);
     // The place is always found: it is written whenever a version, even an empty one, is given.
     let split = split.unwrap_or(all.len());
-    Body { head: all.slice(..split), tail: all.slice(split..), schema: definition.hash }
+    let leaving = object.is_terminating();
+    Body { head: all.slice(..split), tail: all.slice(split..), schema: definition.hash, leaving }
 }
 
 /// The bytes for a client, with this version; `None` leaves `resourceVersion` out (dry run of a create, row F1).

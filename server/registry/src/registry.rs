@@ -225,9 +225,15 @@ pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
     match error {
         Error::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
         Error::Future { asked, current } => too_large(*asked, *current),
-        Error::Full => {
-            Status::unavailable("the disk of the server is full: reads go on, writes are refused").retry_after(10)
-        }
+        Error::LowOnSpace { free, needed } => Status::insufficient_storage(format!(
+            "the disk of the server is nearly full ({} MiB free, {} MiB are to stay free): reads and deletions go on, creates and \
+             updates are refused",
+            free >> 20,
+            needed >> 20
+        )),
+        Error::Full => Status::insufficient_storage(
+            "the disk of the server is full: reads and deletions go on, creates and updates are refused",
+        ),
         Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),
         Error::Conflict { .. } => Status::internal("a write lost a race it could not lose"),
         error => {

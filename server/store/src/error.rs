@@ -17,6 +17,9 @@ pub enum Error {
     /// A stored row does not match its checksum.
     #[error("the stored bytes of {key:?} at revision {revision} do not match their checksum")]
     Corrupt { key: Key, revision: Revision },
+    /// The disk is nearly full: creates and updates are refused, reads and deletions go on (R41).
+    #[error("the disk has {free} bytes free, and {needed} are to stay free")]
+    LowOnSpace { free: u64, needed: u64 },
     /// The disk is full: reads go on, writes are refused.
     #[error("the disk is full")]
     Full,

@@ -31,7 +31,7 @@ mod conformance;
 mod measure;
 
 pub use engine::memory::MemoryOptions;
-pub use engine::sqlite::{Importer, SqliteOptions};
+pub use engine::sqlite::{DiskGuard, Importer, SqliteOptions};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, WatchItem};
 pub use key::{Key, Range, Revision};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const STACKS: &str = "stacks.otternauts.dev";
 
 fn body() -> Body {
-    Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1 }
+    Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1, leaving: false }
 }
 
 fn write(namespace: &str, name: String) -> Write {

@@ -13,6 +13,8 @@ pub struct Body {
     pub tail: Bytes,
     /// The hash of the definition it was written under ([`Record::schema`]).
     pub schema: u64,
+    /// The object is on its way out, and this write brings that on: it is taken in on a full disk too (R41).
+    pub leaving: bool,
 }
 
 /// A stored object at one revision.

@@ -30,6 +30,15 @@ impl Default for Retention {
     }
 }
 
+/// How much of the policy the disk has room for (R41).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Policy,
+    /// No least number of revisions.
+    AgeAlone,
+    Nothing,
+}
+
 /// One stretch of history: everything above the mark before it, up to `revision`.
 #[derive(Debug)]
 struct Mark {
@@ -82,10 +91,12 @@ impl Ages {
     }
 
     /// Up to which revision history may go now; everything at or below it that is not live.
-    pub(crate) fn target(&mut self, now: Duration) -> Revision {
-        let ceiling = self.newest.saturating_sub(self.policy.revisions);
+    pub(crate) fn target(&mut self, now: Duration, keep: Keep) -> Revision {
+        let least = if keep == Keep::Policy { self.policy.revisions } else { 0 };
+        let ceiling = self.newest.saturating_sub(least);
         while let Some(mark) = self.marks.front() {
             let due = now.saturating_sub(mark.at) >= self.policy.age || self.bytes > self.policy.bytes;
+            let due = due || keep == Keep::Nothing;
             if !due {
                 break;
             }
@@ -122,7 +133,8 @@ pub(crate) const STEP_ROWS: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Step {
     pub oldest: Revision,
-    pub gone: Vec<Place>,
+    /// Each with the revision that made it go, ascending: a step may be cut short behind any of those.
+    pub gone: Vec<(Revision, Place)>,
 }
 
 impl Step {
@@ -138,10 +150,10 @@ impl Step {
             }
             oldest = place.revision();
             if !previous.is_none() {
-                gone.push(previous);
+                gone.push((oldest, previous));
             }
             if kind == EventKind::Deleted {
-                gone.push(place);
+                gone.push((oldest, place));
             }
         }
         Step { oldest: target, gone }
@@ -162,9 +174,9 @@ mod tests {
         for revision in 1..=100 {
             ages.record(revision, 1000, Duration::from_secs(revision));
         }
-        assert_eq!(ages.target(Duration::from_secs(200)), 0);
-        assert_eq!(ages.target(Duration::from_secs(350)), 50);
-        assert_eq!(ages.target(Duration::from_secs(10_000)), 90);
+        assert_eq!(ages.target(Duration::from_secs(200), Keep::Policy), 0);
+        assert_eq!(ages.target(Duration::from_secs(350), Keep::Policy), 50);
+        assert_eq!(ages.target(Duration::from_secs(10_000), Keep::Policy), 90);
         assert_eq!(ages.wait(Duration::from_secs(10_000)), None);
     }
 
@@ -174,15 +186,27 @@ mod tests {
         for revision in 1..=100 {
             ages.record(revision, 1000, Duration::from_secs(1));
         }
-        let target = ages.target(Duration::from_secs(1));
+        let target = ages.target(Duration::from_secs(1), Keep::Policy);
         assert!((88..=91).contains(&target), "{target}");
         assert_eq!(ages.wait(Duration::from_secs(1)), Some(Duration::from_secs(300)));
     }
 
     #[test]
+    fn a_short_disk_keeps_less_and_a_full_one_nothing() {
+        let mut ages = Ages::new(policy(300, 1 << 30, 10), 0, 0, 0, Duration::ZERO);
+        for revision in 1..=100 {
+            ages.record(revision, 1000, Duration::from_secs(revision));
+        }
+        assert_eq!(ages.target(Duration::from_secs(350), Keep::AgeAlone), 50);
+        assert_eq!(ages.target(Duration::from_secs(399), Keep::AgeAlone), 99);
+        assert_eq!(ages.target(Duration::from_secs(399), Keep::Nothing), 100);
+        assert_eq!(ages.target(Duration::from_secs(399), Keep::Policy), 100, "what is gone does not come back");
+    }
+
+    #[test]
     fn an_idle_store_with_little_history_never_wakes() {
         let mut ages = Ages::new(Retention::default(), 0, 9_000, 1 << 20, Duration::ZERO);
-        assert_eq!(ages.target(Duration::from_secs(1_000_000)), 0);
+        assert_eq!(ages.target(Duration::from_secs(1_000_000), Keep::Policy), 0);
         assert_eq!(ages.wait(Duration::from_secs(1_000_000)), None);
     }
 }

@@ -6,9 +6,11 @@ pub mod kubectl;
 pub mod lab;
 pub mod otter;
 pub mod skip;
+pub mod tmpfs;
 pub mod wait;
 
 pub use kubectl::Ran;
 pub use lab::Lab;
 pub use otter::{Otter, OtterOptions};
+pub use tmpfs::Tmpfs;
 pub use wait::until;

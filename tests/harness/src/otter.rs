@@ -18,12 +18,14 @@ pub struct OtterOptions {
     pub env: Vec<(String, String)>,
     /// Runs its controllers too.
     pub controllers: bool,
+    /// Its data directory, where that is not a temporary one.
+    pub data_dir: Option<PathBuf>,
 }
 
 impl OtterOptions {
     /// The API server alone.
     pub fn api(program: &str) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), controllers: false }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), controllers: false, data_dir: None }
     }
 
     /// Everything, as a user runs it.
@@ -54,7 +56,7 @@ impl Otter {
     }
 
     pub fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.options.data_dir.clone().unwrap_or_else(|| self.dir.path().join("data"))
     }
 
     pub fn kubeconfig(&self) -> PathBuf {

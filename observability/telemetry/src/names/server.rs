@@ -47,7 +47,7 @@ pub const SERVER: &[Family] = &[
     Family::new(Histogram, "otternauts_storage_statement_seconds", &["statement", "result"], "Time of a statement of the engine"),
     Family::new(Histogram, "otternauts_storage_commit_batch_writes", &[], "Writes in one group commit"),
     Family::new(Gauge, "otternauts_storage_file_bytes", &["file"], "Size of the database files"),
-    Family::new(Gauge, "otternauts_storage_free_bytes", &["file"], "Bytes of the database files that hold nothing"),
+    Family::new(Gauge, "otternauts_storage_free_bytes", &["file"], "Bytes of the database files that hold nothing; of disk: bytes free below them"),
     Family::new(Histogram, "otternauts_storage_checkpoint_seconds", &["mode", "result"], "Time of a checkpoint of the write-ahead log").needs_servers(),
     Family::new(Gauge, "otternauts_storage_integrity_check_ok", &[], "1: every checksum that was read since the start was right"),
     Family::new(Gauge, "otternauts_storage_current_revision", &[], "The newest committed revision").beta(),

@@ -31,6 +31,7 @@ fn config(dir: &Path) -> Config {
         listen: "127.0.0.1:0".parse().expect("valid"),
         controllers: Controllers(Vec::new()),
         log_format: otternauts_telemetry::LogFormat::Text,
+        disk: otternauts_store::DiskGuard::default(),
         token_auth_file: None,
         tls_san: Vec::new(),
         secret_key_file: None,

@@ -70,6 +70,7 @@ pub(super) fn body(text: &str) -> Body {
         head: format!("{{\"text\":\"{text}\",\"resourceVersion\":\"").into(),
         tail: bytes::Bytes::from_static(b"\"}"),
         schema: 7,
+        leaving: false,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::key::Revision;
 use crate::log::{Header, Place, Row};
 use crate::observer::{NoObserver, Observer};
 use crate::record::{Committed, Write};
-use crate::retention::{Ages, Clock, Retention, Step, system_clock};
+use crate::retention::{Ages, Clock, Keep, Retention, Step, system_clock};
 use crate::visible::{Visible, committed};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -70,7 +70,7 @@ impl Memory {
     }
 
     fn compact(&self, visible: &Visible, ages: &mut Ages) {
-        let target = visible.held(ages.target((self.clock)()));
+        let target = visible.held(ages.target((self.clock)(), Keep::Policy));
         self.compact_to(visible, target);
     }
 
@@ -82,7 +82,7 @@ impl Memory {
             let step = Step::plan(history.map(|(place, row)| (*place, row.kind, row.previous)), target);
             oldest = step.oldest;
             visible.index.write().compact(oldest);
-            for place in step.gone {
+            for (_, place) in step.gone {
                 rows.remove(&place);
             }
         }

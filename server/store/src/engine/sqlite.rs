@@ -1,5 +1,7 @@
 //! The SQLite engine: one file, one writer thread, a few read-only connections (R1 to R8).
 
+mod ballast;
+mod disk;
 mod file;
 mod head;
 mod import;
@@ -18,12 +20,13 @@ use crate::record::{Committed, Write};
 use crate::retention::{Ages, Clock, Retention, system_clock};
 use crate::visible::Visible;
 use bytes::Bytes;
+pub use disk::DiskGuard;
 pub use import::Importer;
 use parking_lot::Mutex;
 use pool::Pool;
 use rusqlite::{Connection, OptionalExtension};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -37,11 +40,13 @@ pub(crate) const SHORT: usize = 16;
 /// Where a SQLite store is and how it behaves.
 #[derive(Clone)]
 pub struct SqliteOptions {
-    /// The database file; made when missing, in a directory that exists. `-wal`, `-shm`, `.lock` and `.head` lie beside it.
+    /// The database file; made when missing, in a directory that exists. `-wal`, `-shm`, `.lock`, `.head` and
+    /// `.ballast` lie beside it.
     pub path: PathBuf,
     pub retention: Retention,
     pub clock: Clock,
     pub observer: Arc<dyn Observer>,
+    pub disk: DiskGuard,
 }
 
 impl SqliteOptions {
@@ -58,6 +63,7 @@ impl Default for SqliteOptions {
             retention: Retention::default(),
             clock: system_clock(),
             observer: Arc::new(NoObserver),
+            disk: DiskGuard::default(),
         }
     }
 }
@@ -81,6 +87,7 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(options: SqliteOptions) -> Result<(Arc<Visible>, Sqlite)> {
         let lock = file::lock(&options.path)?;
+        disk::make_room(&options.path, &options.disk);
         let connection = file::open(&options.path)?;
         Sqlite::start(options, lock, connection)
     }
@@ -98,7 +105,9 @@ impl Sqlite {
         let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
         let visible = Arc::new(Visible::new(loaded.index, options.observer));
         let (queue, requests) = mpsc::channel();
-        let files = writer::Files { connection, head, lock };
+        let mut disk = disk::Disk::open(&options.path, options.disk);
+        disk.look(|| 0);
+        let files = writer::Files { connection, head, disk, lock };
         let writer = writer::Writer::new(files, visible.clone(), options.clock, ages, loaded.chain)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -211,17 +220,22 @@ impl Sqlite {
     }
 
     pub(crate) fn file_bytes(&self) -> Vec<(&'static str, u64)> {
-        let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        vec![("main", size(&self.path)), ("wal", size(&file::beside(&self.path, "-wal")))]
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let beside = |suffix| size(&file::beside(&self.path, suffix));
+        vec![("main", size(&self.path)), ("wal", beside("-wal")), ("ballast", beside(".ballast"))]
     }
 
-    /// Pages that deletions left; what a closed store has is not known.
+    /// Pages that deletions left (what a closed store has is not known), and what is free on the disk below.
     pub(crate) fn free_bytes(&self) -> Vec<(&'static str, u64)> {
         let free = self.pool.short(|connection| {
             let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(engine);
             Ok(pragma("freelist_count")? * pragma("page_size")?)
         });
-        free.map(|bytes| vec![("main", u64::try_from(bytes).unwrap_or_default())]).unwrap_or_default()
+        let mut sizes = Vec::new();
+        sizes.extend(free.map(|bytes| ("main", u64::try_from(bytes).unwrap_or_default())));
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        sizes.extend(disk::Space::of(directory).map(|space| ("disk", space.free)));
+        sizes
     }
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {

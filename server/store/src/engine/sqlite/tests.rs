@@ -15,7 +15,7 @@ fn key(name: &str) -> Key {
 }
 
 fn put(name: &str, size: usize) -> Write {
-    let body = Body { head: vec![b'h'; size].into(), tail: Bytes::from_static(b"\"}"), schema: 1 };
+    let body = Body { head: vec![b'h'; size].into(), tail: Bytes::from_static(b"\"}"), schema: 1, leaving: false };
     Write { key: key(name), precondition: Precondition::None, op: Op::Put(body) }
 }
 

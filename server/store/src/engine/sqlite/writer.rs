@@ -3,17 +3,19 @@
 //! Order of a batch (R3): check against the index, one transaction, COMMIT with its fsync, index and watchers, answers.
 
 use crate::batch::Batch;
+use crate::engine::sqlite::disk::{Disk, Level};
 use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
 use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
+use crate::event::EventKind;
 use crate::key::Revision;
 use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::observer::Statement;
 use crate::record::{Committed, Record, Write};
-use crate::retention::{Ages, Clock, Step};
+use crate::retention::{Ages, Clock, Keep, Step};
 use crate::visible::{Visible, committed};
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -31,6 +33,8 @@ const TRUNCATE_PAGES: i32 = 4096;
 const ALARM_PAGES: i32 = 16_384;
 /// How soon the writer looks again when a timer is due and nothing could be done.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+/// How many steps of compaction a full disk gets at once.
+const RELIEF_STEPS: usize = 64;
 
 const INSERT: &str = "INSERT INTO log (id, resource, namespace, name, op, schema, previous, checksum, chain, body)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -41,6 +45,7 @@ const SET_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)
 pub(super) struct Files {
     pub connection: Connection,
     pub head: Head,
+    pub disk: Disk,
     pub lock: File,
 }
 
@@ -60,6 +65,8 @@ pub(super) struct Writer {
     forced: Revision,
     /// Who waits for it.
     forgetting: Vec<(Revision, oneshot::Sender<Result<()>>)>,
+    /// History was let go of for a full disk, and the disk not looked at since.
+    emptied: bool,
 }
 
 /// A transaction waiting for its batch.
@@ -95,6 +102,7 @@ impl Writer {
             stalled: false,
             forced: 0,
             forgetting: Vec::new(),
+            emptied: false,
         })
     }
 
@@ -152,7 +160,8 @@ impl Writer {
         if self.stalled {
             return head;
         }
-        if self.visible.held(self.ages.due()).max(self.forced) > self.visible.oldest() {
+        let to_empty = self.files.disk.level() == Level::Full && !self.emptied;
+        if to_empty || self.visible.held(self.ages.due()).max(self.forced) > self.visible.oldest() {
             return Some(Duration::ZERO);
         }
         let compaction = self.ages.wait((self.clock)()).map(|wait| wait.max(SHORTEST_WAIT));
@@ -170,13 +179,14 @@ impl Writer {
         let mut batch = Batch::new(self.visible.revision());
         let mut waiting = Vec::new();
         let mut next = None;
-        let outcome = batch.admit(&self.visible.index.read(), writes);
+        self.look_at_disk();
+        let outcome = self.admit(&mut batch, writes);
         waiting.push(Waiting { reply, _place: place, outcome });
         let mut bytes: usize = batch.rows.iter().map(|row| row.body.len()).sum();
         while batch.rows.len() < BATCH_WRITES && bytes < BATCH_BYTES && waiting.len() < 4 * BATCH_WRITES {
             match requests.try_recv() {
                 Ok(Request::Commit { writes, reply, _place }) => {
-                    let outcome = batch.admit(&self.visible.index.read(), writes);
+                    let outcome = self.admit(&mut batch, writes);
                     if let Ok(rows) = &outcome {
                         bytes += batch.rows[rows.clone()].iter().map(|row| row.body.len()).sum::<usize>();
                     }
@@ -194,10 +204,36 @@ impl Writer {
         next
     }
 
+    fn admit(&self, batch: &mut Batch, writes: Vec<Write>) -> Result<Range<usize>> {
+        let index = self.visible.index.read();
+        self.files.disk.admit(&writes, &index)?;
+        batch.admit(&index, writes)
+    }
+
+    fn look_at_disk(&mut self) {
+        if self.files.disk.is_due() {
+            let Files { connection, disk, .. } = &mut self.files;
+            disk.look(|| free_pages(connection));
+        }
+    }
+
     /// Makes a batch durable, then visible.
     fn commit(&mut self, batch: &Batch) -> Result<()> {
         let started = Instant::now();
-        let chain = self.write(batch).map_err(|error| failure("commit", error))?;
+        // What leads to space is tried once more, with the ballast gone and history after it.
+        let deletes = batch.rows.iter().all(|row| row.kind == EventKind::Deleted);
+        let again = deletes || self.files.disk.level() != Level::Enough;
+        let chain = match self.write(batch).map_err(|error| failure("commit", error)) {
+            Err(Error::Full) => {
+                self.found_full();
+                if !again {
+                    return Err(Error::Full);
+                }
+                self.relieve();
+                self.write(batch).map_err(|error| failure("commit", error))?
+            }
+            written => written?,
+        };
         self.chain = chain;
         self.files.head.note(Mark { revision: batch.revision, chain });
         self.visible.observer.committed(batch.rows.len(), started.elapsed());
@@ -242,27 +278,40 @@ impl Writer {
             transaction.prepare_cached(SET_META)?.execute(params![name, value])?;
             transaction.commit()
         };
-        write(&mut self.files.connection).map_err(|error| failure("meta", error))
+        match write(&mut self.files.connection).map_err(|error| failure("meta", error)) {
+            Err(Error::Full) if self.found_full() => {
+                write(&mut self.files.connection).map_err(|error| failure("meta", error))
+            }
+            written => written,
+        }
     }
 
-    /// What is due beside commits, in small pieces: at most one step of compaction, at most one checkpoint.
+    /// The disk is full: the ballast goes, and history after it. False when there was no ballast.
+    fn found_full(&mut self) -> bool {
+        self.emptied = false;
+        self.files.disk.found_full()
+    }
+
+    /// What is due beside commits, in small pieces: at most one step of compaction (more on a full disk, where everybody
+    /// waits for the space), at most one checkpoint.
     fn maintain(&mut self) {
-        let target = self.visible.held(self.ages.target((self.clock)())).max(self.forced);
-        let oldest = self.visible.oldest();
-        if target > oldest && !self.stalled {
-            let started = Instant::now();
-            if let Err(error) = self.compact(oldest, target).map_err(|error| failure("compaction", error)) {
-                tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
-                self.stalled = true;
-            }
-            self.visible.observer.statement(Statement::Compact, started.elapsed());
+        self.compact_step();
+        if !self.emptied && self.files.disk.level() == Level::Full {
+            self.relieve();
         }
         self.tell_forgotten();
         if let Err(error) = self.files.head.write_if_due() {
             tracing::warn!(error = &error as &dyn std::error::Error, "the side file cannot be written");
         }
+        self.checkpoint_if_due();
+    }
+
+    fn checkpoint_if_due(&mut self) {
         if let Err(error) = self.checkpoint() {
             let error = failure("checkpoint", error);
+            if matches!(error, Error::Full) {
+                self.found_full();
+            }
             tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed, the next commits retry it");
         }
     }
@@ -273,10 +322,7 @@ impl Writer {
         if !self.forgetting.iter().any(|(upto, _)| self.stalled || *upto <= oldest) {
             return;
         }
-        let emptied = self.files.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = emptied.map_err(|error| failure("checkpoint", error)) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log could not be emptied");
-        }
+        self.cut_log();
         for (upto, reply) in std::mem::take(&mut self.forgetting) {
             if upto <= oldest {
                 // Whoever asked may have gone.
@@ -289,10 +335,35 @@ impl Writer {
         }
     }
 
+    /// Compacts a little, if anything may go. False: nothing is left to do, or it cannot be done now.
+    fn compact_step(&mut self) -> bool {
+        let keeps = self.files.disk.keeps();
+        let target = self.ages.target((self.clock)(), keeps);
+        // What has no room cannot be held.
+        let target = if keeps == Keep::Nothing { target } else { self.visible.held(target) }.max(self.forced);
+        let oldest = self.visible.oldest();
+        if target <= oldest || self.stalled {
+            return false;
+        }
+        let started = Instant::now();
+        let done = self.compact(oldest, target).map_err(|error| failure("compaction", error));
+        self.visible.observer.statement(Statement::Compact, started.elapsed());
+        match done {
+            Ok(()) => true,
+            Err(Error::Full) if self.found_full() => true,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
+                self.stalled = true;
+                false
+            }
+        }
+    }
+
     /// One step of compaction, the new floor in the same transaction as the deletions (R6).
     fn compact(&mut self, oldest: u64, target: u64) -> rusqlite::Result<()> {
         let transaction = self.files.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let step = plan(&transaction, oldest, target)?;
+        let mut step = plan(&transaction, oldest, target)?;
+        cut(&transaction, &mut step, self.files.disk.step_bytes())?;
         let chain: i64 = transaction.query_row(
             "SELECT chain FROM log WHERE id > ?1 AND id <= ?2 AND chain IS NOT NULL",
             [Place::last_of(step.oldest - 1).0 as i64, Place::last_of(step.oldest).0 as i64],
@@ -300,7 +371,7 @@ impl Writer {
         )?;
         {
             let mut delete = transaction.prepare_cached("DELETE FROM log WHERE id = ?1")?;
-            for place in &step.gone {
+            for (_, place) in &step.gone {
                 delete.execute([place.0 as i64])?;
             }
             let mut set = transaction.prepare_cached(SET_META)?;
@@ -313,18 +384,48 @@ impl Writer {
         transaction.commit()
     }
 
+    /// On a full disk: gives back what the write-ahead log takes and lets go of history, as much as can be done soon.
+    /// Then the ballast can be made again.
+    fn relieve(&mut self) {
+        self.cut_log();
+        for _ in 0..RELIEF_STEPS {
+            self.emptied = !self.compact_step();
+            if self.emptied {
+                break;
+            }
+            self.checkpoint_if_due();
+        }
+        self.cut_log();
+        if self.emptied {
+            let Files { connection, disk, .. } = &mut self.files;
+            disk.look(|| free_pages(connection));
+        }
+    }
+
+    fn cut_log(&mut self) {
+        if let Err(error) = self.checkpoint_now("TRUNCATE", self.wal.load(Ordering::Relaxed)) {
+            let error = failure("checkpoint", error);
+            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log cannot be cut yet");
+        }
+    }
+
     /// R40: the WAL stays small, and only this thread ever checkpoints it (R1).
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let pages = self.wal.load(Ordering::Relaxed);
         if pages < self.checkpointed {
             self.checkpointed = 0;
         }
-        if pages - self.checkpointed < CHECKPOINT_PAGES {
+        let tight = self.files.disk.log_pages();
+        if pages - self.checkpointed < tight.map_or(CHECKPOINT_PAGES, |pages| pages.min(CHECKPOINT_PAGES)) {
             return Ok(());
         }
+        let truncate = pages > TRUNCATE_PAGES || tight.is_some();
+        self.checkpoint_now(if truncate { "TRUNCATE" } else { "PASSIVE" }, pages)
+    }
+
+    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<()> {
         let started = Instant::now();
         self.checkpointed = pages;
-        let mode = if pages > TRUNCATE_PAGES { "TRUNCATE" } else { "PASSIVE" };
         let result = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
         });
@@ -345,12 +446,40 @@ impl Writer {
         let revision = self.visible.revision().to_be_bytes();
         let written = self.files.connection.execute(SET_META, params![META_REVISION, revision]);
         written.map_err(|error| failure("close", error))?;
-        let Files { connection, mut head, lock } = self.files;
+        let Files { connection, mut head, lock, .. } = self.files;
         let closed = connection.close().map_err(|(_, error)| failure("close", error));
         let told = head.write().map_err(|error| Error::Engine(Box::new(error)));
         drop(lock);
         closed.and(told)
     }
+}
+
+/// Cuts a step short behind the revision with which it lets go of so many bytes: what goes is overwritten, and all of
+/// that passes through the write-ahead log at once.
+fn cut(connection: &Connection, step: &mut Step, most: u64) -> rusqlite::Result<()> {
+    let mut size = connection.prepare_cached("SELECT length(body) FROM log WHERE id = ?1")?;
+    let mut bytes: u64 = 0;
+    let mut end = None;
+    for (at, (revision, place)) in step.gone.iter().enumerate() {
+        if let Some((_, last)) = end.filter(|(_, last)| last != revision) {
+            step.gone.truncate(at);
+            step.oldest = last;
+            return Ok(());
+        }
+        let body: Option<i64> = size.query_row([place.0 as i64], |row| row.get(0)).optional()?;
+        bytes += body.and_then(|body| u64::try_from(body).ok()).unwrap_or_default();
+        if bytes >= most {
+            end = Some((at, *revision));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of the database that hold nothing and are written again before it grows.
+fn free_pages(connection: &Connection) -> u64 {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let bytes = pragma("freelist_count").and_then(|pages| Ok(pages * pragma("page_size")?));
+    bytes.ok().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()
 }
 
 fn plan(connection: &Connection, oldest: u64, target: u64) -> rusqlite::Result<Step> {
