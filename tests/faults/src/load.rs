@@ -197,7 +197,7 @@ pub fn write_of(change: &crate::history::Change, more: usize) -> Write {
     let token = change.put.unwrap_or_default();
     let (fill, check) = ("x".repeat(more), !token);
     let head = format!("{{\"token\":{token},\"fill\":\"{fill}\",\"check\":{check},\"resourceVersion\":\"");
-    let body = Body { head: Bytes::from(head), tail: Bytes::from_static(b"\"}"), schema: 7 };
+    let body = Body { head: Bytes::from(head), tail: Bytes::from_static(b"\"}"), schema: 7, leaving: false };
     let op = if change.put.is_some() { Op::Put(body) } else { Op::Delete { last: body } };
     Write { key: key(change.key), precondition, op }
 }
