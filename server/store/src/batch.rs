@@ -35,6 +35,12 @@ impl Batch {
         Batch { revision, rows: Vec::new(), places: HashMap::new() }
     }
 
+    /// What somebody else committed.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn of(revision: Revision, rows: Vec<Row>) -> Batch {
+        Batch { revision, rows, places: HashMap::new() }
+    }
+
     /// Takes in a transaction at the next revision and says which rows are its own, or refuses it and stays as it was.
     pub(crate) fn admit(&mut self, index: &Index, writes: Vec<Write>) -> Result<std::ops::Range<usize>> {
         check_shape(&writes)?;

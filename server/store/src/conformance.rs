@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "random tests print their seed")]
 
-mod factory;
+pub(crate) mod factory;
 mod history;
 mod lists;
 mod watches;

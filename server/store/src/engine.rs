@@ -1,5 +1,7 @@
 //! The engines behind the one contract. Each keeps rows and small values; everything else is shared.
 
+#[cfg(feature = "etcd")]
+pub(crate) mod etcd;
 pub(crate) mod memory;
 pub(crate) mod sqlite;
 
@@ -16,6 +18,8 @@ use std::sync::Arc;
 pub(crate) enum Engine {
     Memory(memory::Memory),
     Sqlite(sqlite::Sqlite),
+    #[cfg(feature = "etcd")]
+    Etcd(Box<etcd::Etcd>),
 }
 
 /// A row's bytes, wherever they are.
@@ -43,12 +47,39 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.commit(visible, writes),
             Engine::Sqlite(engine) => engine.commit(writes).await,
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.commit(writes).await,
         }
     }
 
     /// Whether reading many rows must leave the calling thread.
     pub(crate) fn blocks(&self) -> bool {
-        matches!(self, Engine::Sqlite(_))
+        !matches!(self, Engine::Memory(_))
+    }
+
+    /// Whether reading even one row may take long: it is on another machine.
+    pub(crate) fn is_far(&self) -> bool {
+        !matches!(self, Engine::Memory(_) | Engine::Sqlite(_))
+    }
+
+    /// As `db.system.name` of OpenTelemetry.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Engine::Memory(_) => "memory",
+            Engine::Sqlite(_) => "sqlite",
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(_) => "etcd",
+        }
+    }
+
+    /// Returns when everything is visible here that anybody was answered before the call (P8); where nobody else writes, at once.
+    #[allow(clippy::unused_async, reason = "only a cluster is asked")]
+    pub(crate) async fn fresh(&self) -> Result<()> {
+        match self {
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.fresh().await,
+            _ => Ok(()),
+        }
     }
 
     /// Reads rows, their places ascending, in that order, checking each one's checksum.
@@ -56,6 +87,8 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.rows(places, visit),
             Engine::Sqlite(engine) => engine.rows(visible, what, places, visit),
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.rows(places, visit),
         }
     }
 
@@ -64,42 +97,64 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.headers(places, visit),
             Engine::Sqlite(engine) => engine.headers(visible, places, visit),
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.headers(places, visit),
         }
     }
 
     pub(crate) fn file_bytes(&self) -> Vec<(&'static str, u64)> {
         match self {
-            Engine::Memory(_) => Vec::new(),
             Engine::Sqlite(engine) => engine.file_bytes(),
+            _ => Vec::new(),
         }
     }
 
     pub(crate) fn free_bytes(&self) -> Vec<(&'static str, u64)> {
         match self {
-            Engine::Memory(_) => Vec::new(),
             Engine::Sqlite(engine) => engine.free_bytes(),
+            _ => Vec::new(),
         }
     }
 
-    pub(crate) fn meta(&self, name: &str) -> Result<Option<Bytes>> {
+    pub(crate) async fn meta(&self, name: &str) -> Result<Option<Bytes>> {
         match self {
             Engine::Memory(engine) => engine.meta(name),
             Engine::Sqlite(engine) => engine.meta(name),
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.meta(name).await,
         }
+    }
+
+    /// The value there is, or else this one, which is kept.
+    pub(crate) async fn claim_meta(&self, name: &str, value: Bytes) -> Result<Bytes> {
+        #[cfg(feature = "etcd")]
+        if let Engine::Etcd(engine) = self {
+            return engine.claim_meta(name, value).await;
+        }
+        // Nobody else writes: the data directory is locked.
+        if let Some(found) = self.meta(name).await? {
+            return Ok(found);
+        }
+        self.set_meta(name, value.clone()).await?;
+        Ok(value)
     }
 
     pub(crate) async fn set_meta(&self, name: &str, value: Bytes) -> Result<()> {
         match self {
             Engine::Memory(engine) => engine.set_meta(name, value),
             Engine::Sqlite(engine) => engine.set_meta(name, value).await,
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.set_meta(name, value).await,
         }
     }
 
     /// Every small value but the engine's own, by name.
-    pub(crate) fn metas(&self) -> Result<Vec<(String, Bytes)>> {
+    pub(crate) async fn metas(&self) -> Result<Vec<(String, Bytes)>> {
         match self {
             Engine::Memory(engine) => engine.metas(),
             Engine::Sqlite(engine) => engine.metas(),
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.metas().await,
         }
     }
 
@@ -108,6 +163,8 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.forget(visible, upto),
             Engine::Sqlite(engine) => engine.forget(upto).await,
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.forget(upto).await,
         }
     }
 
@@ -115,6 +172,8 @@ impl Engine {
         match self {
             Engine::Memory(engine) => engine.close(),
             Engine::Sqlite(engine) => engine.close().await,
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.close().await,
         }
     }
 }

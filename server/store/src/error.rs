@@ -23,6 +23,15 @@ pub enum Error {
     /// The disk is full: reads go on, writes are refused.
     #[error("the disk is full")]
     Full,
+    /// The cluster behind the store cannot be reached or has no leader: nothing was written, nothing current can be read.
+    #[error("{0}")]
+    Unavailable(String),
+    /// No answer came in time: the write may have happened or not, and whoever asked must look.
+    #[error("the outcome of the write is not known: {0}")]
+    Unknown(String),
+    /// More than the engine takes at once.
+    #[error("{0}")]
+    TooLarge(String),
     #[error("the store is shutting down")]
     Closed,
     /// Anything the engine reports that is none of the above; the process should not go on after most of them (R4).
@@ -30,4 +39,4 @@ pub enum Error {
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;

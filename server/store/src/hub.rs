@@ -108,6 +108,20 @@ impl Hub {
         }
     }
 
+    /// Forgets every event: the index was built anew at `revision`, and who waits looks at the log.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn restart(&self, revision: Revision) {
+        for topic in self.topics.read().values() {
+            topic.state.write().restart(revision);
+        }
+        self.published.store(revision, Ordering::Release);
+        for topic in self.topics.read().values() {
+            for group in topic.state.read().groups.values() {
+                group.notify.notify_waiters();
+            }
+        }
+    }
+
     /// Joins the watchers of a range, in one step with the topic's newest event (R11).
     pub(crate) fn join(&self, range: &Range) -> Seat {
         let topic = self.topic(&range.resource);
@@ -184,6 +198,17 @@ impl Topic {
 }
 
 impl TopicState {
+    #[cfg(feature = "etcd")]
+    fn restart(&mut self, revision: Revision) {
+        self.window.clear();
+        self.bytes = 0;
+        self.floor = revision;
+        for group in self.groups.values_mut() {
+            group.recent.clear();
+            group.floor = revision;
+        }
+    }
+
     /// Notes an event in every group it concerns.
     fn mark(&mut self, event: &Event, wake: &mut Vec<Arc<Notify>>) {
         if self.groups.is_empty() {

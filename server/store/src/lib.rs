@@ -30,6 +30,8 @@ mod conformance;
 #[cfg(test)]
 mod measure;
 
+#[cfg(feature = "etcd")]
+pub use engine::etcd::EtcdOptions;
 pub use engine::memory::MemoryOptions;
 pub use engine::sqlite::{DiskGuard, Importer, SqliteOptions};
 pub use error::{Error, Result};

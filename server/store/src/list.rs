@@ -46,6 +46,8 @@ pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Page> {
             return Ok(page);
         }
         if list.at.is_some() {
+            // Another replica may have compacted, and we have not seen it yet.
+            inner.engine.fresh().await?;
             let oldest = inner.visible.oldest();
             if at >= oldest {
                 return Err(lost(at));

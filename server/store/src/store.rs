@@ -1,5 +1,7 @@
 //! The handle everybody holds.
 
+#[cfg(feature = "etcd")]
+use crate::engine::etcd::{Etcd, EtcdOptions};
 use crate::engine::memory::{Memory, MemoryOptions};
 use crate::engine::sqlite::{Sqlite, SqliteOptions};
 use crate::engine::{BodyRef, Engine};
@@ -31,7 +33,7 @@ const TRIES: usize = 100;
 /// does it in an orderly way and at a known moment.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -46,7 +48,7 @@ impl Inner {
         short: bool,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if short || !self.engine.blocks() {
+        if (short && !self.engine.is_far()) || !self.engine.blocks() {
             return work(self);
         }
         let inner = self.clone();
@@ -77,29 +79,44 @@ impl Store {
         Ok(Store { inner: Arc::new(Inner { visible, engine: Engine::Sqlite(engine) }) })
     }
 
-    /// The newest state of one object.
+    /// A store in an etcd cluster, shared with whoever opens the same prefix. Blocks while the cluster is reached and the
+    /// index is built. [`Error::Unavailable`] when no member answers.
+    #[cfg(feature = "etcd")]
+    pub fn etcd(options: EtcdOptions) -> Result<Store> {
+        let (visible, engine) = Etcd::open(options)?;
+        Ok(Store { inner: Arc::new(Inner { visible, engine: Engine::Etcd(Box::new(engine)) }) })
+    }
+
+    /// Whether other processes may write to the same store.
+    pub fn is_shared(&self) -> bool {
+        self.inner.engine.is_far()
+    }
+
+    /// The newest state of one object: never older than any answered commit, whoever made it.
     pub async fn get(&self, key: &Key) -> Result<Option<Record>> {
+        self.inner.engine.fresh().await?;
+        self.get_seen(key).await
+    }
+
+    /// The state of one object as this process last saw it: with several replicas perhaps an older one, but at once, and also
+    /// while the cluster cannot be reached (`resourceVersion=0`).
+    pub async fn get_seen(&self, key: &Key) -> Result<Option<Record>> {
         let started = Instant::now();
-        let result = self.read(key);
+        let result = self.read(key).await;
         self.inner.visible.observer.operation(Operation::Get, &key.resource, started.elapsed());
         result
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Record>> {
-        let Inner { visible, engine } = &*self.inner;
+    async fn read(&self, key: &Key) -> Result<Option<Record>> {
         for _ in 0..TRIES {
-            let Some(place) = visible.index.read().get(key) else { return Ok(None) };
-            if let Some(record) = visible.cache.get(place) {
+            let Some(place) = self.inner.visible.index.read().get(key) else { return Ok(None) };
+            if let Some(record) = self.inner.visible.cache.get(place) {
                 return Ok(Some(record));
             }
             // One row by its id is about ten microseconds: cheaper here than the way to another thread and back.
-            let mut found = None;
-            engine.rows(visible, Statement::Get, &[place], &mut |header: &Header<'_>, body: &BodyRef<'_>| {
-                let (revision, schema) = (header.place.revision(), header.schema);
-                found = Some(Record { key: key.clone(), revision, body: body.bytes(), schema });
-            })?;
-            if let Some(record) = found {
-                visible.cache.put(place, record.clone());
+            let wanted = key.clone();
+            if let Some(record) = self.inner.run(true, move |inner| row(inner, wanted, place)).await? {
+                self.inner.visible.cache.put(place, record.clone());
                 return Ok(Some(record));
             }
         }
@@ -108,6 +125,14 @@ impl Store {
 
     /// A page in the order namespace, name (bytes). Without `at`: the newest revision, never older than an answered commit.
     pub async fn list(&self, wanted: List) -> Result<Page> {
+        if wanted.at.is_none_or(|at| at > self.revision()) {
+            self.inner.engine.fresh().await?;
+        }
+        self.list_seen(wanted).await
+    }
+
+    /// [`Store::list`] of what this process last saw; see [`Store::get_seen`].
+    pub async fn list_seen(&self, wanted: List) -> Result<Page> {
         let span = self.span("list", &wanted.range.resource);
         let (started, resource) = (Instant::now(), wanted.range.resource.clone());
         let done = span.run(list(&self.inner, wanted)).await;
@@ -138,8 +163,7 @@ impl Store {
     fn span(&self, operation: &'static str, resource: &str) -> Span {
         let span = Span::begin(Kind::Client, || format!("{operation} {resource}"), Origin::Current);
         if span.is_recorded() {
-            let system = if matches!(self.inner.engine, Engine::Memory(_)) { "memory" } else { "sqlite" };
-            span.set("db.system.name", system);
+            span.set("db.system.name", self.inner.engine.name());
             span.set("db.operation.name", operation);
             span.set("db.collection.name", resource.to_owned());
         }
@@ -164,7 +188,12 @@ impl Store {
 
     /// Small values of the server itself, outside the API (the wrapped data key, the store's id); durable like a commit.
     pub async fn meta(&self, name: &str) -> Result<Option<Bytes>> {
-        self.inner.engine.meta(name)
+        self.inner.engine.meta(name).await
+    }
+
+    /// The small value there is, or else this one, which is kept: of several replicas that start at once, all get the same.
+    pub async fn claim_meta(&self, name: &str, value: Bytes) -> Result<Bytes> {
+        self.inner.engine.claim_meta(name, value).await
     }
 
     /// Sets a small value; see [`Store::meta`].
@@ -174,7 +203,7 @@ impl Store {
 
     /// All small values by name, but the engine's own: for a backup.
     pub async fn metas(&self) -> Result<Vec<(String, Bytes)>> {
-        self.inner.engine.metas()
+        self.inner.engine.metas().await
     }
 
     /// How often the store was restored from a backup; it changes with nothing else (R44).
@@ -184,6 +213,7 @@ impl Store {
     }
 
     /// Keeps the newest revision listable for as long as the hold lives, whatever the retention says. For a backup: not for long.
+    /// Other replicas do not know of it: with them, what is older than the retention may go all the same.
     pub fn hold(&self) -> Hold {
         let revision = {
             // The index first: nothing can be compacted between the look at it and the hold.
@@ -273,6 +303,16 @@ fn scan(inner: &Inner, resource: &str, mut visit: impl FnMut(&Key, Revision, &[u
         })?;
     }
     Ok(())
+}
+
+fn row(inner: &Inner, key: Key, place: Place) -> Result<Option<Record>> {
+    let mut found = None;
+    let visit = &mut |header: &Header<'_>, body: &BodyRef<'_>| {
+        let (revision, schema) = (header.place.revision(), header.schema);
+        found = Some(Record { key: key.clone(), revision, body: body.bytes(), schema });
+    };
+    inner.engine.rows(&inner.visible, Statement::Get, &[place], visit)?;
+    Ok(found)
 }
 
 fn operation(write: &Write) -> Operation {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here mocks anything. What a machine cannot give (root, namespaces) is skipped loudly through [`skip`], and counted.
 
+pub mod etcd;
 pub mod kubectl;
 pub mod lab;
 pub mod otter;
@@ -9,6 +10,7 @@ pub mod skip;
 pub mod tmpfs;
 pub mod wait;
 
+pub use etcd::Etcd;
 pub use kubectl::Ran;
 pub use lab::Lab;
 pub use otter::{Otter, OtterOptions};

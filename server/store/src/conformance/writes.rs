@@ -40,7 +40,7 @@ async fn preconditions_are_checked_and_a_refused_write_changes_nothing() {
         (false, Exists, true, false),
         (true, None, true, true),
     ];
-    for lab_kind in ["memory", "sqlite"] {
+    for lab_kind in Lab::kinds() {
         for (there, precondition, deletion, accepted) in cases {
             let lab = Lab::of(lab_kind);
             let store = lab.open();
@@ -181,8 +181,7 @@ async fn a_closed_store_refuses_writes_and_ends_watches() {
 
 #[tokio::test]
 async fn a_store_opened_again_has_everything_and_goes_on_counting() {
-    for orderly in [true, false] {
-        let lab = Lab::of("sqlite");
+    for (lab, orderly) in Lab::durable().into_iter().zip([true; 9]).chain(Lab::durable().into_iter().zip([false; 9])) {
         let store = lab.open();
         for round in 0..30 {
             set(&store, &key("default", &format!("o{}", round % 7)), &format!("round {round}")).await;

@@ -1,0 +1,228 @@
+//! The cluster as one: whichever member answers. Says of each failure whether anything can have happened.
+
+use crate::engine::etcd::grpc::{Connection, Endpoint, Failure, Stream};
+use crate::engine::etcd::proto::*;
+use crate::error::Error;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One member has so long to answer before the next is asked.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// All of them together: longer than an election takes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const TXN: &str = "/etcdserverpb.KV/Txn";
+const RANGE: &str = "/etcdserverpb.KV/Range";
+const COMPACT: &str = "/etcdserverpb.KV/Compact";
+const WATCH: &str = "/etcdserverpb.Watch/Watch";
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// etcd's answer: it did not do it.
+    #[error("etcd: {text}")]
+    Refused { code: u32, text: String },
+    /// No member answered in time. `sent`: one of them may have done it all the same.
+    #[error("etcd: {why}")]
+    Silent { sent: bool, why: String },
+}
+
+/// gRPC codes that we tell apart.
+const INVALID: u32 = 3;
+const EXHAUSTED: u32 = 8;
+const OUT_OF_RANGE: u32 = 11;
+
+impl Trouble {
+    pub(super) fn is_compacted(&self) -> bool {
+        matches!(self, Trouble::Refused { code: OUT_OF_RANGE, .. })
+    }
+
+    /// For who asked for a write that cannot have happened, or only read.
+    pub(super) fn of_read(self) -> Error {
+        match self {
+            Trouble::Refused { code: INVALID, text } => Error::TooLarge(format!("etcd: {text}")),
+            // What etcd's transport does not even take in.
+            Trouble::Refused { code: EXHAUSTED, text } if text.contains("larger than max") => {
+                Error::TooLarge("etcd: request is too large".to_owned())
+            }
+            trouble => Error::Unavailable(trouble.to_string()),
+        }
+    }
+
+    pub(super) fn of_write(self) -> Error {
+        match self {
+            Trouble::Silent { sent: true, .. } => Error::Unknown(self.to_string()),
+            trouble => trouble.of_read(),
+        }
+    }
+}
+
+pub(super) struct Client {
+    endpoints: Vec<Endpoint>,
+    current: tokio::sync::Mutex<Current>,
+    /// The newest revision of etcd's own that an answer named.
+    revision: Mutex<i64>,
+}
+
+struct Current {
+    at: usize,
+    /// Counts connections, so that only the first who finds one broken leaves it.
+    number: u64,
+    connection: Option<Connection>,
+}
+
+impl Client {
+    /// `endpoints` is not empty.
+    pub(super) fn new(endpoints: Vec<Endpoint>) -> Client {
+        let current = Current { at: 0, number: 0, connection: None };
+        Client { endpoints, current: tokio::sync::Mutex::new(current), revision: Mutex::new(0) }
+    }
+
+    pub(super) async fn txn(&self, request: &TxnRequest, deadline: Instant) -> Result<TxnResponse, Trouble> {
+        self.decide(request, deadline).await.map(|(answer, _)| answer)
+    }
+
+    /// The answer, and whether an earlier one may have got lost: then the request may have been carried out before.
+    pub(super) async fn decide(&self, request: &TxnRequest, deadline: Instant) -> Result<(TxnResponse, bool), Trouble> {
+        let (answer, before): (TxnResponse, bool) = self.ask(TXN, request, deadline).await?;
+        let mut newest = self.revision.lock();
+        *newest = answer.revision().max(*newest);
+        Ok((answer, before))
+    }
+
+    /// Only reads: all of them at one revision.
+    pub(super) async fn read(&self, ops: Vec<RequestOp>) -> Result<TxnResponse, Trouble> {
+        let request = TxnRequest { success: ops, ..TxnRequest::default() };
+        self.txn(&request, Instant::now() + PATIENCE).await
+    }
+
+    pub(super) async fn range(&self, request: RangeRequest) -> Result<RangeResponse, Trouble> {
+        self.ask(RANGE, &request, Instant::now() + PATIENCE).await.map(|(answer, _)| answer)
+    }
+
+    pub(super) async fn compact(&self, revision: i64) -> Result<(), Trouble> {
+        let request = CompactionRequest { revision };
+        let answer = self.ask::<CompactionResponse>(COMPACT, &request, Instant::now() + PATIENCE).await;
+        match answer {
+            // Another replica was quicker.
+            Err(trouble) if !trouble.is_compacted() => Err(trouble),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes of one key from now on; the first answer says that it is watched.
+    pub(super) async fn watch(&self, key: Bytes) -> Result<(Stream, u64), Trouble> {
+        let request = WatchRequest { create: Some(WatchCreateRequest { key }) };
+        let (connection, number) = self.connection().await.map_err(|why| Trouble::Silent { sent: false, why })?;
+        let opened = connection.open_stream(WATCH, &request, None);
+        let opened = tokio::time::timeout(ATTEMPT, opened).await;
+        match opened.unwrap_or_else(|_| Err(Failure::Broken("the watch was not answered".to_owned()))) {
+            Ok(stream) => Ok((stream, number)),
+            Err(failure) => {
+                self.leave(number).await;
+                Err(Trouble::Silent { sent: false, why: failure.to_string() })
+            }
+        }
+    }
+
+    pub(super) fn revision(&self) -> i64 {
+        *self.revision.lock()
+    }
+
+    /// The answer, and whether an attempt before it may have been carried out.
+    async fn ask<A: prost::Message + Default>(
+        &self,
+        path: &str,
+        request: &impl prost::Message,
+        deadline: Instant,
+    ) -> Result<(A, bool), Trouble> {
+        let mut sent = false;
+        loop {
+            let why = match self.connection().await {
+                Err(why) => why,
+                Ok((connection, number)) => {
+                    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+                    let failure = match connection.call(path, request, ATTEMPT.min(left)).await {
+                        Ok(answer) => return Ok((answer, sent)),
+                        Err(failure) => failure,
+                    };
+                    self.leave(number).await;
+                    sent |= may_have_happened(&failure);
+                    match failure {
+                        Failure::Status { code, text } if is_final(code, &text) => {
+                            return Err(Trouble::Refused { code, text: short(&text) });
+                        }
+                        failure => short(&failure.to_string()),
+                    }
+                }
+            };
+            if Instant::now() + PAUSE >= deadline {
+                return Err(Trouble::Silent { sent, why });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The connection in use, or a new one to the first member that takes it.
+    async fn connection(&self) -> Result<(Connection, u64), String> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = current.connection.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok((connection.clone(), current.number));
+        }
+        let mut why = String::new();
+        for _ in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[current.at % self.endpoints.len()];
+            match Connection::open(endpoint).await {
+                Ok(connection) => {
+                    current.number += 1;
+                    current.connection = Some(connection.clone());
+                    return Ok((connection, current.number));
+                }
+                Err(failure) => {
+                    why = failure.to_string();
+                    current.at += 1;
+                }
+            }
+        }
+        Err(format!("no member can be reached: {why}"))
+    }
+
+    /// Goes on to the next member.
+    pub(super) async fn leave(&self, number: u64) {
+        let mut current = self.current.lock().await;
+        if current.number == number && current.connection.take().is_some() {
+            current.at += 1;
+        }
+    }
+}
+
+fn may_have_happened(failure: &Failure) -> bool {
+    match failure {
+        Failure::Connect(_) => false,
+        Failure::Broken(_) => true,
+        // A member without a leader, or with too much to do, says so before it begins.
+        Failure::Status { text, .. } => !text.contains("no leader") && !text.contains("too many requests"),
+    }
+}
+
+/// Asking another member, or later, would not change it.
+fn is_final(code: u32, text: &str) -> bool {
+    const NOT_FOUND: u32 = 5;
+    const DENIED: u32 = 7;
+    const PRECONDITION: u32 = 9;
+    const UNIMPLEMENTED: u32 = 12;
+    const UNAUTHENTICATED: u32 = 16;
+    match code {
+        INVALID | NOT_FOUND | DENIED | PRECONDITION | OUT_OF_RANGE | UNIMPLEMENTED | UNAUTHENTICATED => true,
+        EXHAUSTED => !text.contains("too many requests"),
+        _ => false,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.trim_start_matches("etcdserver: ").to_owned()
+}

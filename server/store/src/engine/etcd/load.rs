@@ -1,0 +1,135 @@
+//! Start: the index is built from all rows, read at one revision of etcd, page by page.
+
+use crate::engine::etcd::client::Trouble;
+use crate::engine::etcd::proto::{RangeRequest, get};
+use crate::engine::etcd::row::{FORMAT, Head};
+use crate::engine::etcd::view::{Broken, Step, View, contiguous};
+use crate::error::{Error, Result};
+use crate::event::EventKind;
+use crate::index::Index;
+use crate::key::Revision;
+use crate::log::{Header, Place};
+use std::collections::VecDeque;
+
+/// Rows asked for at once.
+const PAGE: i64 = 1000;
+/// How often a scan starts over because etcd compacted the revision it reads at.
+const TRIES: usize = 5;
+
+/// What a scan found.
+pub(super) struct Loaded {
+    pub head: Head,
+    pub index: Index,
+    pub trail: VecDeque<Step>,
+    pub history_bytes: u64,
+    /// Rows that a compaction left behind when it was cut short.
+    pub left: Vec<Place>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Foreign {
+    #[error("the prefix in etcd holds {0:?}, which this version does not know: a newer one wrote it, or somebody else")]
+    Format(String),
+    #[error("etcd compacted away what was being read, {TRIES} times")]
+    Compacted,
+}
+
+/// Marks an empty prefix as ours, and refuses one that is not.
+pub(super) async fn claim(view: &View) -> Result<()> {
+    let format = view.keys.format.clone();
+    let found = super::meta::claim(view, format, FORMAT.into()).await?;
+    if found.as_ref() != FORMAT {
+        let text = String::from_utf8_lossy(&found).chars().take(64).collect();
+        return Err(Error::Engine(Box::new(Foreign::Format(text))));
+    }
+    Ok(())
+}
+
+/// Reads everything anew. Watchers whose place in history is gone learn it; the others go on.
+pub(super) async fn reload(view: &View) -> Result<Vec<Place>> {
+    for _ in 0..TRIES {
+        match scan(view).await {
+            Ok(mut loaded) => {
+                let left = std::mem::take(&mut loaded.left);
+                view.replace(loaded);
+                return Ok(left);
+            }
+            Err(Scan::Compacted) => {}
+            Err(Scan::Failed(error)) => return Err(error),
+        }
+    }
+    Err(Error::Engine(Box::new(Foreign::Compacted)))
+}
+
+enum Scan {
+    Compacted,
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Scan {
+    fn from(error: E) -> Self {
+        Scan::Failed(error.into())
+    }
+}
+
+async fn scan(view: &View) -> Result<Loaded, Scan> {
+    let answer = view.client.read(vec![get(view.keys.head.clone())]).await.map_err(Trouble::of_read)?;
+    let revision = answer.revision();
+    let head = match answer.ranges().next().and_then(|range| range.kvs.into_iter().next()) {
+        Some(kv) => Head::decode(&kv.value).ok_or_else(|| Broken::Bytes("head".to_owned()))?,
+        None => Head::default(),
+    };
+    let (trail, left) = (VecDeque::new(), Vec::new());
+    let mut loaded = Loaded { head, index: Index::new(head.oldest), trail, history_bytes: 0, left };
+    let mut from = view.keys.row(Place::NONE);
+    loop {
+        let range = RangeRequest { key: from, range_end: view.keys.end_of_rows(), limit: PAGE, revision };
+        let page = match view.client.range(range).await {
+            Ok(page) => page,
+            Err(trouble) if trouble.is_compacted() => return Err(Scan::Compacted),
+            Err(trouble) => return Err(trouble.of_read().into()),
+        };
+        let mut last = None;
+        for kv in page.kvs {
+            last = Some(view.stored(&kv.key, kv.value)?).map(|stored| {
+                let place = stored.row.place;
+                take_in(view, &mut loaded, &stored.row);
+                place
+            });
+        }
+        match last {
+            Some(last) if page.more => from = view.keys.row(Place(last.0 + 1)),
+            _ => break,
+        }
+    }
+    complete(&loaded)?;
+    Ok(loaded)
+}
+
+fn take_in(view: &View, loaded: &mut Loaded, row: &crate::log::Row) {
+    let old = row.place.revision() <= loaded.head.oldest;
+    let replaced = loaded.index.get(&row.key);
+    if let Some(place) = replaced {
+        view.visible.cache.remove(place);
+        if old {
+            loaded.left.push(place);
+        }
+    }
+    loaded.index.apply(&Header::of(row));
+    if !old {
+        loaded.trail.push_back((row.place, row.kind, row.previous));
+        loaded.history_bytes += row.size();
+    }
+    match row.kind {
+        EventKind::Deleted if old => loaded.left.push(row.place),
+        EventKind::Deleted => {}
+        _ => view.visible.cache.put(row.place, row.record()),
+    }
+}
+
+/// The log reaches the head without a gap.
+fn complete(loaded: &Loaded) -> Result<()> {
+    let Head { revision, oldest, .. } = loaded.head;
+    let found: Vec<Revision> = loaded.trail.iter().map(|(place, _, _)| place.revision()).collect();
+    contiguous(oldest, revision, found.into_iter())
+}

@@ -1,0 +1,210 @@
+//! A real etcd cluster on loopback, in a directory of its own.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Ends etcd when the test's process ends, however that happens: its standard input closes then. Tells etcd's own pid.
+const KEEPER: &str = r#""$@" </dev/null >&2 & pid=$!; echo $pid; cat >/dev/null; kill -9 $pid; wait $pid"#;
+
+/// Removes the directory then, too.
+const JANITOR: &str = r#"cat >/dev/null; rm -rf "$1"; sleep 1; rm -rf "$1""#;
+
+/// Members that know each other; killed when dropped.
+pub struct Etcd {
+    members: Vec<Member>,
+    cluster: String,
+    more: Vec<String>,
+    dir: TempDir,
+    janitor: Child,
+}
+
+struct Member {
+    name: String,
+    client: u16,
+    peer: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    pid: u32,
+    keeper: Child,
+    /// etcd lives as long as it is open.
+    _input: Option<ChildStdin>,
+}
+
+impl Etcd {
+    /// Whether Debian's `etcd-server` (or another etcd 3.4 or newer) is here.
+    pub fn is_installed() -> bool {
+        Command::new("etcd").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    }
+
+    /// A cluster of so many members, with more arguments for each; it has a leader when this returns.
+    ///
+    /// # Panics
+    /// When it does not get ready in 60 seconds.
+    pub fn start(count: usize, more: &[&str]) -> Etcd {
+        // In memory where that can be: members are killed here, machines are not, and their disks are shared by all.
+        let memory = PathBuf::from("/dev/shm");
+        let builder = || tempfile::Builder::new().prefix("otter-etcd-").rand_bytes(8).to_owned();
+        let dir = builder().tempdir_in(memory).or_else(|_| builder().tempdir()).expect("a temporary directory");
+        let mut ports = free_ports(2 * count).into_iter();
+        let mut port = || ports.next().expect("as many as were asked for");
+        let members: Vec<Member> = (0..count)
+            .map(|number| Member { name: format!("m{number}"), client: port(), peer: port(), running: None })
+            .collect();
+        let mut cluster = String::new();
+        for member in &members {
+            let comma = if cluster.is_empty() { "" } else { "," };
+            write!(cluster, "{comma}{}=http://127.0.0.1:{}", member.name, member.peer).expect("a string grows");
+        }
+        let more = more.iter().map(|&arg| arg.to_owned()).collect();
+        let mut janitor = Command::new("sh");
+        janitor.args(["-c", JANITOR, "sh"]).arg(dir.path()).stdin(Stdio::piped());
+        let janitor = janitor.spawn().expect("sh can be started");
+        let mut etcd = Etcd { members, cluster, more, dir, janitor };
+        for number in 0..count {
+            etcd.boot(number);
+        }
+        etcd.await_ready();
+        etcd
+    }
+
+    /// All members' addresses.
+    pub fn endpoints(&self) -> Vec<String> {
+        (0..self.members.len()).map(|number| self.endpoint(number)).collect()
+    }
+
+    pub fn endpoint(&self, number: usize) -> String {
+        format!("http://127.0.0.1:{}", self.members[number].client)
+    }
+
+    /// Starts a member again after [`Etcd::kill`], on its own data.
+    ///
+    /// # Panics
+    /// When it is running.
+    pub fn boot(&mut self, number: usize) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path(number)).expect("a log file");
+        let member = &mut self.members[number];
+        assert!(member.running.is_none(), "it is running already");
+        let (client, peer) =
+            (format!("http://127.0.0.1:{}", member.client), format!("http://127.0.0.1:{}", member.peer));
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh", "etcd", "--name", &member.name, "--data-dir"])
+            .arg(self.dir.path().join(&member.name))
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &self.cluster, "--initial-cluster-state", "new", "--logger", "zap"])
+            .args(&self.more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("sh can be started");
+        let input = keeper.stdin.take();
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().expect("it is piped"))
+            .read_line(&mut line)
+            .expect("the keeper tells the pid");
+        let pid = line.trim().parse().expect("a pid");
+        member.running = Some(Running { pid, keeper, _input: input });
+    }
+
+    /// `kill -9` of one member.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn kill(&mut self, number: usize) {
+        let running = self.members[number].running.take().expect("it is running");
+        running.end();
+    }
+
+    /// SIGSTOP: the member is there and says nothing.
+    pub fn pause(&self, number: usize) {
+        self.signal(number, "-STOP");
+    }
+
+    /// SIGCONT after [`Etcd::pause`].
+    pub fn resume(&self, number: usize) {
+        self.signal(number, "-CONT");
+    }
+
+    /// Waits until every running member knows a leader.
+    ///
+    /// # Panics
+    /// When that takes longer than a minute; the logs' ends are in the message.
+    pub fn await_ready(&self) {
+        for (number, member) in self.members.iter().enumerate().filter(|(_, member)| member.running.is_some()) {
+            let url = format!("http://127.0.0.1:{}/health", member.client);
+            crate::wait::until("etcd to have a leader", Duration::from_secs(60), || {
+                let out = Command::new("curl").args(["-s", "-m", "2", &url]).output().expect("curl can be started");
+                let text = String::from_utf8_lossy(&out.stdout).into_owned();
+                if text.contains("\"true\"") { Ok(()) } else { Err(format!("{text} {}", self.log_end(number))) }
+            });
+        }
+    }
+
+    /// Which running member leads.
+    ///
+    /// # Panics
+    /// When no member says so in 30 seconds.
+    pub fn leader(&self) -> usize {
+        crate::wait::until("a member that leads", Duration::from_secs(30), || {
+            let leads = |number: &usize| {
+                let url = format!("{}/metrics", self.endpoint(*number));
+                let out = Command::new("curl").args(["-s", "-m", "2", &url]).output().expect("curl can be started");
+                String::from_utf8_lossy(&out.stdout).contains("\netcd_server_is_leader 1")
+            };
+            let running = (0..self.members.len()).filter(|number| self.members[*number].running.is_some());
+            running.into_iter().find(leads).ok_or("none")
+        })
+    }
+
+    fn signal(&self, number: usize, signal: &str) {
+        let pid = self.members[number].running.as_ref().expect("it is running").pid.to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().expect("kill can be started");
+        assert!(status.success(), "kill {signal} {pid}");
+    }
+
+    fn log_path(&self, number: usize) -> PathBuf {
+        self.dir.path().join(format!("{}.log", self.members[number].name))
+    }
+
+    fn log_end(&self, number: usize) -> String {
+        let text = std::fs::read_to_string(self.log_path(number)).unwrap_or_default();
+        text.lines().rev().take(3).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Running {
+    fn end(mut self) {
+        let _gone_already = Command::new("kill").args(["-9", &self.pid.to_string()]).status();
+        drop(self._input.take());
+        let _ended = self.keeper.wait();
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            if let Some(running) = member.running.take() {
+                running.end();
+            }
+        }
+        // The directory goes with its own field; the janitor is for processes that end without this.
+        drop(self.janitor.stdin.take());
+        let _ended = self.janitor.kill();
+        let _ended = self.janitor.wait();
+    }
+}
+
+/// Ports that nobody listens on just now, all different.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
+}
