@@ -7,6 +7,7 @@ mod examples;
 mod faults;
 mod guards;
 mod house;
+mod keys;
 mod kubectl;
 mod lists;
 mod metrics;

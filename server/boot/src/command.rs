@@ -2,11 +2,12 @@
 
 use crate::config::{Config, ServeArgs};
 use crate::controllers::{self, ControllersArgs};
+use crate::keys_command::{self, KeysCommand};
 use crate::users::{self, KubeconfigArgs};
 use crate::{clock, process, serve};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
-use otternauts_telemetry::init_logs;
+use otternauts_telemetry::{LogFormat, init_logs};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     Controllers(ControllersArgs),
     Kubeconfig(KubeconfigArgs),
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// For `otter --help` and completion: the commands that [`run`] takes.
@@ -57,6 +60,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             block_on(controllers::run_apart(args))
         }
         Command::Kubeconfig(args) => users::run(&args, clock::now()),
+        Command::Keys(command) => {
+            start_quiet_logs();
+            block_on(keys_command::run(command, secret_key))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,6 +78,12 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 fn start_logs(format: otternauts_telemetry::LogFormat) {
     let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| LOG_FILTER.to_owned());
     init_logs(format, &filter);
+}
+
+/// For commands that a person waits for: only what is wrong.
+fn start_quiet_logs() {
+    let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "warn".to_owned());
+    init_logs(LogFormat::Text, &filter);
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

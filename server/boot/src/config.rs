@@ -55,6 +55,9 @@ pub struct ServeArgs {
     /// How much is kept to be given back when the disk is full, at most 5 percent of the disk [default: 67108864]
     #[arg(long, value_name = "N")]
     pub ballast_bytes: Option<u64>,
+    /// Another key that can open the sealed secrets when the root key is lost; may be given more than once [default: as before]
+    #[arg(long = "recovery-recipient", value_delimiter = ',', value_name = "age1...")]
+    pub recovery_recipients: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -81,6 +84,7 @@ pub struct Config {
     pub tls_san: Vec<String>,
     pub secret_key_file: Option<PathBuf>,
     pub disk: DiskGuard,
+    pub recovery_recipients: Vec<String>,
 }
 
 impl Config {
@@ -115,6 +119,7 @@ impl Config {
                 // Clients hold leases to say that they live: on a full disk too.
                 always: vec!["leases.coordination.k8s.io".into()],
             },
+            recovery_recipients: list(flags.recovery_recipients, file.recovery_recipients),
         })
     }
 }

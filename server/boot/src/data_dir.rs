@@ -89,6 +89,26 @@ impl DataDir {
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
+
+    /// Takes one file's name for another, at once and for good.
+    pub fn rename(&self, from: &str, to: &str) -> anyhow::Result<()> {
+        let (from, to) = (self.file(from), self.file(to));
+        let rename = || {
+            std::fs::rename(&from, &to)?;
+            File::open(to.parent().unwrap_or(&self.path))?.sync_all()
+        };
+        rename().with_context(|| format!("cannot put {} in place", to.display()))
+    }
+
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> anyhow::Result<()> {
+        match std::fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", self.file(name).display()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Drop for DataDir {

@@ -1,6 +1,7 @@
 //! Configuration, wiring, listeners and shutdown: the one room that sees server and controllers. See README.md.
 
 mod accounts;
+mod admin;
 mod alerts;
 mod clock;
 mod command;
@@ -9,12 +10,15 @@ mod controllers;
 mod data_dir;
 mod handler;
 mod inside;
+mod keys;
+mod keys_command;
 mod listener;
 mod logs;
 mod metrics;
 mod pages;
 mod pki;
 mod process;
+mod remote;
 mod seal;
 mod serve;
 mod shutdown;

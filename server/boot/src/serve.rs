@@ -3,10 +3,12 @@
 #[cfg(test)]
 mod tests;
 
+use crate::admin::Administration;
 use crate::alerts::Alerts;
 use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
 use crate::handler::ApiHandler;
+use crate::keys::Keys;
 use crate::listener::Listener;
 use crate::logs::StackLogs;
 use crate::metrics::{StoreObserver, read_audit, read_store};
@@ -25,6 +27,7 @@ use otternauts_registry::Registry;
 use otternauts_store::{DiskGuard, SqliteOptions, Store};
 use otternauts_telemetry::Metrics;
 use otternauts_telemetry::traces::{self, Tracing};
+use otternauts_vault::recipients;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,7 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const DATABASE: &str = "otternauts.db";
+pub const DATABASE: &str = "otternauts.db";
 
 /// Runs until a signal, or until something fails that leaves no server.
 pub async fn run(config: Config, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
@@ -49,7 +52,7 @@ pub struct Server {
     pub host: String,
     pub stop: CancellationToken,
     /// Locked for as long as anything of ours may write in it.
-    _data: DataDir,
+    _data: Arc<DataDir>,
     stopping: watch::Sender<bool>,
     serving: JoinHandle<()>,
     housekeeping: JoinHandle<()>,
@@ -66,6 +69,7 @@ impl Server {
         // one, and the port is free: a start that fails by then leaves nothing behind.
         let tokens = pki::token_file(config.token_auth_file.as_deref())?;
         pki::check_names(&config.tls_san)?;
+        let recovery = recipients::parse_all(&config.recovery_recipients).context("--recovery-recipient")?;
         let mut data = DataDir::open(&config.data_dir)?;
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
@@ -74,10 +78,11 @@ impl Server {
         let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
         let store = open_store(&data, &metrics, config.disk.clone())?;
-        let vault = Arc::new(found.unlock(&data, &store).await?);
+        let unlocked = found.unlock(&data, &store, &recovery).await?;
         let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
-        let registry = Registry::new(store.clone(), vault, Arc::new(clock::now)).await;
-        let registry = registry.context("cannot start the registry")?;
+        let data = Arc::new(data);
+        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
+        let registry = keys.registry().clone();
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
         let host = advertised(listener.address());
         let (stopping, shutdown) = watch::channel(false);
@@ -92,6 +97,7 @@ impl Server {
         parts.pages = Some(Arc::new(Pages::new(registry.clone(), fleet.clone())));
         let alerts = Arc::new(Alerts::default());
         parts.alerts = Some(Arc::clone(&alerts) as Arc<dyn AlertSink>);
+        parts.admin = Some(Arc::new(Administration { keys: Arc::clone(&keys) }));
         let api = Api::new(parts);
         alerts.connect(inside::client(api.clone(), Controller::Notify));
         if let Some(logs) = logs {
@@ -102,6 +108,7 @@ impl Server {
 
         let stop = CancellationToken::new();
         let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
+        resume_rotation(&keys);
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
         let controllers = controllers::spawn(&config.controllers, &api, &fleet, &stop);
         Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit, tracing })
@@ -135,6 +142,21 @@ pub fn start_tracing(metrics: &Metrics) -> anyhow::Result<Option<Tracing>> {
     Ok(tracing)
 }
 
+/// Ends what a crash or a stop has left of a rotation (R28).
+fn resume_rotation(keys: &Arc<Keys>) {
+    if !keys.is_rotating() {
+        return;
+    }
+    let keys = Arc::clone(keys);
+    tokio::spawn(async move {
+        tracing::info!("going on with the rotation of the data key");
+        match keys.rotate(|_| ()).await {
+            Ok(()) => tracing::info!("the data key is rotated"),
+            Err(error) => tracing::error!(error = %format_args!("{error:#}"), "the data key is not rotated"),
+        }
+    });
+}
+
 async fn housekeeping(registry: Registry, stop: CancellationToken) {
     registry.run_housekeeping(stop.cancelled_owned()).await;
 }
@@ -152,6 +174,12 @@ fn open_store(data: &DataDir, metrics: &Arc<Metrics>, disk: DiskGuard) -> anyhow
     let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
     read_store(metrics, store.clone());
     Ok(store)
+}
+
+/// The store of a directory on which no server runs.
+pub fn open_plain_store(data: &DataDir) -> anyhow::Result<Store> {
+    let path = data.file(DATABASE);
+    Store::sqlite(SqliteOptions::new(&path)).with_context(|| format!("cannot open {}", path.display()))
 }
 
 fn api_parts(

@@ -1,6 +1,7 @@
 //! The service: every request passes here, in this order: who, for whom, may they, what, its body, room for it, answer (section 1.18).
 
 use crate::accept::{Format, Offer, negotiate};
+use crate::admin::{self, Admin};
 use crate::answer::{Answer, Body, BodyError, Finish, finish};
 use crate::body::{Cut, Incoming};
 use crate::call::{Call, now};
@@ -78,6 +79,8 @@ pub struct ApiParts {
     pub logs: Option<Arc<dyn LogSource>>,
     /// Takes what Alertmanager posts; without, nobody does.
     pub alerts: Option<Arc<dyn AlertSink>>,
+    /// Answers `/admin/…`; without, nothing is there.
+    pub admin: Option<Arc<dyn Admin>>,
     /// Fills `/metrics/fleet` and `/metrics/containers`; without, they are not there.
     pub pages: Option<Arc<dyn MetricsPages>>,
     /// True once the process stops: readiness fails, watches end (row T11).
@@ -107,6 +110,7 @@ impl ApiParts {
             health: Vec::new(),
             logs: None,
             alerts: None,
+            admin: None,
             pages: None,
             shutdown,
             limits: Limits::default(),
@@ -445,13 +449,15 @@ impl Exchange {
         }
     }
 
-    /// One line for each request that changes state, tries to, or reads Secrets (row Q1, design section 8).
+    /// One line for each request that changes state, tries to, reads Secrets, or takes all of them along (row Q1, design section 8).
     fn audit(&self, outcome: &Outcome, uri: &str, agent: &str, source: Option<std::net::IpAddr>) {
         let (Some(audit), Some(identity)) = (&self.api.parts.audit, &outcome.identity) else { return };
-        let Some(resource) = &self.route.resource else { return };
         let review = matches!(outcome.served, Some(Served::Review(_)));
-        let secret = resource.group.is_empty() && resource.resource == "secrets";
-        if review || !(self.route.is_mutating() || secret) {
+        let told = match &self.route.resource {
+            Some(resource) => self.route.is_mutating() || (resource.group.is_empty() && resource.resource == "secrets"),
+            None => self.route.is_mutating() && self.route.path.starts_with(admin::PREFIX),
+        };
+        if review || !told {
             return;
         }
         audit.log(&Event {

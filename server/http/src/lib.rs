@@ -3,6 +3,7 @@
 #![allow(clippy::result_large_err, reason = "a Status is the answer itself, made once a request")]
 
 mod accept;
+mod admin;
 mod answer;
 mod api;
 mod body;
@@ -31,6 +32,7 @@ mod target;
 mod version;
 mod warnings;
 
+pub use admin::{Admin, AdminAnswer, AdminRequest, AdminStream};
 pub use answer::{Body, BodyError};
 pub use api::{Api, ApiParts, Limits};
 pub use handlers::log::{LogError, LogOptions, LogSource, LogStream};

@@ -20,6 +20,7 @@ mod kinds;
 mod metadata;
 mod registry;
 mod request;
+mod resealing;
 mod rest;
 mod selection;
 mod shape;
@@ -37,5 +38,6 @@ pub use request::{
     Body, Caller, DeleteOptions, FieldValidation, ListOptions, PatchType, Subresource, Target, WatchOptions,
     WriteOptions,
 };
+pub use resealing::{Resealed, SealedUnder};
 pub use rest::Rest;
 pub use verbs::watch::WatchSession;

@@ -3,6 +3,7 @@
 use crate::definitions::{Catalog, Definitions};
 use crate::facts::{self, Facts};
 use crate::request::Target;
+use crate::resealing;
 use crate::shape::Shape;
 use otternauts_auth::RoleSnapshot;
 use otternauts_meta::{Cause, Details, Object, Status, Timestamp};
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     /// How many long lists are under way.
     pub long_lists: Arc<AtomicUsize>,
     gate: Arc<RwLock<()>>,
+    /// Held by commits of sealed objects, and alone by who changes the key that seals.
+    pub(crate) sealing: RwLock<()>,
     lanes: [tokio::sync::Mutex<()>; LANES],
 }
 
@@ -81,6 +84,7 @@ impl Registry {
             token_key,
             long_lists: Arc::default(),
             gate: Arc::new(RwLock::new(())),
+            sealing: RwLock::new(()),
             lanes: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         };
         Self { inner: Arc::new(inner) }
@@ -145,6 +149,10 @@ impl Registry {
         permit: Permit,
         writes: Vec<Write>,
     ) -> Result<Committed, otternauts_store::Error> {
+        // Held until the commit is durable: behind a change of the key nothing comes that the old one sealed (R28).
+        let sealed = writes.iter().any(|write| resealing::is_sealed(&write.key.resource));
+        let _sealing = if sealed { Some(self.inner.sealing.read().await) } else { None };
+        let writes = if sealed { self.sealed_under_the_active_key(writes)? } else { writes };
         if !writes.iter().any(|write| facts::is_kept(&write.key.resource)) {
             let committed = self.inner.store.commit(writes).await;
             drop(permit);

@@ -4,6 +4,7 @@ mod access;
 mod crds;
 mod deletion;
 mod housekeeping;
+mod keys;
 mod lists;
 mod namespaces;
 mod ours;

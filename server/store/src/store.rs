@@ -290,7 +290,7 @@ fn scan(inner: &Inner, resource: &str, mut visit: impl FnMut(&Key, Revision, &[u
     places.dedup();
     for chunk in places.chunks(SCAN_ROWS) {
         engine.headers(visible, chunk, &mut |header| {
-            replaced.extend((!header.previous.is_none()).then_some(header.previous))
+            replaced.extend((!header.previous.is_none()).then_some(header.previous));
         })?;
     }
     places.extend(replaced);

@@ -10,7 +10,7 @@ mod tests;
 pub use identity::{Identity, KeySources};
 pub use recipients::{Recipient, SealedStream, open_stream};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -73,6 +73,8 @@ pub enum Error {
 /// Seals and opens the secret fields of objects. Share it by `Arc`.
 pub struct Vault {
     keys: ArcSwap<Keyring>,
+    /// Keys that are dropped already, for readers of what was read before.
+    retired: ArcSwapOption<Keyring>,
 }
 
 /// A changed keyring on its way: first it is stored, then it is installed. Only one may be on its way at a time.
@@ -104,7 +106,7 @@ impl Vault {
                 (keys, Some(bytes))
             }
         };
-        Ok((Self { keys: ArcSwap::from_pointee(keys) }, made))
+        Ok((Self { keys: ArcSwap::from_pointee(keys), retired: ArcSwapOption::empty() }, made))
     }
 
     /// One more data key, which seals once it is installed (R28).
@@ -123,9 +125,18 @@ impl Vault {
         Change::of(self.keys.load().for_readers(root, recovery))
     }
 
-    /// Seals with the changed keyring from now on. Call it when the store has it.
+    /// Seals with the changed keyring from now on. Call it when the store has it. Keys that it drops go on opening, in this process, until
+    /// [`Vault::forget_retired`]: a watcher may be about to read what it was handed before.
     pub fn install(&self, change: Change) {
-        self.keys.store(Arc::new(change.keys));
+        let before = self.keys.swap(Arc::new(change.keys));
+        if before.numbers().iter().any(|number| self.keys.load().get(*number).is_none()) {
+            self.retired.store(Some(before));
+        }
+    }
+
+    /// Dropped keys open nothing any more.
+    pub fn forget_retired(&self) {
+        self.retired.store(None);
     }
 
     /// The data keys wrapped for others, for a backup: the first reader stands where the root key does. Whoever is one of them opens it
@@ -235,7 +246,9 @@ impl Vault {
     fn unseal(&self, place: &str, field: &str, sealed: &str) -> Result<Vec<u8>, &'static str> {
         let (id, text) = split(sealed).ok_or("it is not sealed")?;
         let keys = self.keys.load();
-        let cipher: &XChaCha20Poly1305 = keys.get(id).ok_or("its key is not in the keyring")?;
+        let retired = self.retired.load();
+        let found = keys.get(id).or_else(|| retired.as_ref()?.get(id));
+        let cipher: &XChaCha20Poly1305 = found.ok_or("its key is not in the keyring")?;
         let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is damaged")?;
         let (nonce, body) = bytes.split_at_checked(NONCE_BYTES).ok_or("it is damaged")?;
         let aad = format!("{place}|{field}|{id}");

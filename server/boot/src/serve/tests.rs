@@ -35,6 +35,7 @@ fn config(dir: &Path) -> Config {
         token_auth_file: None,
         tls_san: Vec::new(),
         secret_key_file: None,
+        recovery_recipients: Vec::new(),
     }
 }
 

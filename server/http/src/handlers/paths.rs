@@ -4,7 +4,7 @@ use crate::accept::Offer;
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::routes::Route;
-use crate::{discovery, health, hooks, openapi, pages};
+use crate::{admin, discovery, health, hooks, openapi, pages};
 use bytes::Bytes;
 use http::Method;
 use otternauts_meta::Status;
@@ -14,7 +14,8 @@ const ALERTS: &str = "/hooks/alertmanager";
 
 /// Whether the body of a request that is about no resource is read: only where somebody takes it.
 pub fn has_body(route: &Route) -> bool {
-    route.resource.is_none() && route.verb == "post" && route.path == ALERTS
+    let taken = route.path == ALERTS || admin::find(&Method::POST, &route.path).is_some();
+    route.resource.is_none() && route.verb == "post" && taken
 }
 
 pub async fn run(call: &Call, body: Bytes) -> Result<Answer, Status> {
@@ -22,6 +23,9 @@ pub async fn run(call: &Call, body: Bytes) -> Result<Answer, Status> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     if path.starts_with("//") {
         return Ok(Answer::page_not_found());
+    }
+    if let Some(request) = admin::find(&call.method, path) {
+        return admin::run(call, request, body).await;
     }
     if !matches!(call.method, Method::GET | Method::HEAD) {
         return if has_body(&call.route) { hooks::alertmanager(call, body).await } else { Ok(not_a_get(&parts)) };

@@ -1,0 +1,194 @@
+//! Keys of a store that is open: which there are, a new data key for everything, a new root key (R28, P14).
+
+use crate::data_dir::DataDir;
+use crate::seal::{self, Unlocked};
+use anyhow::{Context as _, bail};
+use otternauts_registry::Registry;
+use otternauts_store::Store;
+use otternauts_vault::{Change, Identity, Vault};
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often history is forgotten and looked through again before a rotation says that it does not end.
+const ROUNDS: usize = 5;
+/// How long a dropped key still opens, in memory, what a slow watcher was handed before.
+const RETIREMENT: Duration = Duration::from_secs(60);
+
+/// The keys of an open store. One change at a time.
+pub struct Keys {
+    registry: Registry,
+    vault: Arc<Vault>,
+    /// Not ours: the lock on the directory ends with the server, not with the last request.
+    data: Weak<DataDir>,
+    from_data_dir: bool,
+    /// The root key, for the test of backups and for nothing else.
+    root: Mutex<Arc<Identity>>,
+    busy: tokio::sync::Mutex<()>,
+}
+
+/// What `otter keys list` shows.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// The public half of the root key.
+    pub root: String,
+    /// The root key lies in the data directory.
+    pub root_in_data_directory: bool,
+    /// Public halves of the recovery keys.
+    pub recovery: Vec<String>,
+    /// The number of the data key that seals.
+    pub active: u32,
+    pub keys: Vec<Key>,
+    /// A rotation is under way, or goes on at the next start.
+    pub rotating: bool,
+}
+
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+pub struct Key {
+    pub number: u32,
+    /// Rows of the log that name it, live objects and history.
+    pub rows: u64,
+}
+
+/// One step of a rotation, for who waits.
+#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+#[serde(tag = "phase", rename_all = "camelCase")]
+pub enum Progress {
+    /// The new data key is kept, and seals.
+    Begun { active: u32, resumed: bool },
+    /// Objects are rewritten.
+    Resealing { seen: u64, rewritten: u64 },
+    /// Old revisions are forgotten up to here, so that history names the old key no more.
+    History { revision: u64 },
+    /// Everything was looked through: what names each key.
+    Proof { revision: u64, keys: Vec<Key> },
+    /// The old keys are gone.
+    Done { active: u32, dropped: Vec<u32> },
+    /// The root key is another.
+    Root { root: String },
+    /// It did not end; it goes on at the next try or start.
+    Failed { message: String },
+}
+
+impl Keys {
+    pub fn new(
+        registry: Registry,
+        vault: Arc<Vault>,
+        data: &Arc<DataDir>,
+        identity: Identity,
+        from_data_dir: bool,
+    ) -> Self {
+        let data = Arc::downgrade(data);
+        let (root, busy) = (Mutex::new(Arc::new(identity)), tokio::sync::Mutex::default());
+        Self { registry, vault, data, from_data_dir, root, busy }
+    }
+
+    /// Opens the keys of a store, and the registry over it.
+    pub async fn open(data: &Arc<DataDir>, store: Store, unlocked: Unlocked) -> anyhow::Result<Self> {
+        let Unlocked { vault, identity, from_data_dir } = unlocked;
+        let vault = Arc::new(vault);
+        let registry = Registry::new(store, Arc::clone(&vault), Arc::new(crate::clock::now)).await;
+        let registry = registry.context("cannot start the registry")?;
+        Ok(Self::new(registry, vault, data, identity, from_data_dir))
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A rotation was begun and not ended.
+    pub fn is_rotating(&self) -> bool {
+        self.vault.key_numbers().len() > 1
+    }
+
+    pub async fn list(&self) -> anyhow::Result<Listing> {
+        let rows = self.registry.sealed_under().await.context("cannot look through the store")?.rows;
+        let count = |number: u32| Key { number, rows: rows.get(&number).copied().unwrap_or(0) };
+        Ok(Listing {
+            root: self.vault.root().to_string(),
+            root_in_data_directory: self.from_data_dir,
+            recovery: self.vault.recovery().iter().map(ToString::to_string).collect(),
+            active: self.vault.active_key(),
+            keys: self.vault.key_numbers().into_iter().map(count).collect(),
+            rotating: self.is_rotating(),
+        })
+    }
+
+    /// A new data key for every sealed object. Where one was begun before, that one is ended and no other begun.
+    pub async fn rotate(&self, mut tell: impl FnMut(Progress) + Send) -> anyhow::Result<()> {
+        let Ok(_alone) = self.busy.try_lock() else { bail!("another change of the keys is under way") };
+        let resumed = self.is_rotating();
+        if !resumed {
+            let change = self.vault.with_new_key()?;
+            self.keep(&change).await?;
+            self.registry.install_keys(change).await;
+        }
+        tell(Progress::Begun { active: self.vault.active_key(), resumed });
+        let done =
+            self.registry.reseal(|done| tell(Progress::Resealing { seen: done.seen, rewritten: done.rewritten }));
+        let damaged = done.await.context("cannot rewrite the sealed objects")?.damaged;
+        if !damaged.is_empty() {
+            bail!(
+                "the old key is kept: these objects cannot be opened, so not be sealed anew: {}. Write them again or delete them, and \
+                 rotate once more",
+                damaged.join(", ")
+            );
+        }
+        self.forget_and_prove(&mut tell).await?;
+        let before = self.vault.key_numbers();
+        let change = self.vault.with_newest_key_only()?;
+        self.keep(&change).await?;
+        self.registry.install_keys(change).await;
+        // The write-ahead log had the keyring as it was.
+        let store = self.registry.store();
+        store.forget(store.oldest()).await.context("cannot empty the write-ahead log")?;
+        let active = self.vault.active_key();
+        tell(Progress::Done { active, dropped: before.into_iter().filter(|number| *number != active).collect() });
+        let vault = Arc::clone(&self.vault);
+        tokio::spawn(async move {
+            tokio::time::sleep(RETIREMENT).await;
+            vault.forget_retired();
+        });
+        Ok(())
+    }
+
+    /// History goes, and everything that is left is looked through: nothing may name an old key (P14).
+    async fn forget_and_prove(&self, tell: &mut (impl FnMut(Progress) + Send)) -> anyhow::Result<()> {
+        let store = self.registry.store();
+        for _ in 0..ROUNDS {
+            let revision = store.revision();
+            store.forget(revision).await.context("cannot forget old revisions")?;
+            tell(Progress::History { revision });
+            let proof = self.registry.sealed_under().await.context("cannot look through the store")?;
+            let clean = proof.rows.keys().all(|number| *number == self.vault.active_key());
+            let keys = proof.rows.into_iter().map(|(number, rows)| Key { number, rows }).collect();
+            tell(Progress::Proof { revision: proof.revision, keys });
+            if clean {
+                return Ok(());
+            }
+        }
+        bail!("the old key is kept: something still names it")
+    }
+
+    /// A new root key. The data keys stay as they are, so no object is touched.
+    pub async fn rotate_root(&self, next: Identity, keep_file: bool) -> anyhow::Result<Progress> {
+        let Ok(_alone) = self.busy.try_lock() else { bail!("another change of the keys is under way") };
+        let data = self.data.upgrade().context("the server is stopping")?;
+        seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;
+        let root = next.recipient();
+        *self.root.lock() = Arc::new(next);
+        tracing::warn!(%root, "the root key was replaced: keep a copy of the new one in a safe place");
+        Ok(Progress::Root { root })
+    }
+
+    pub fn root_in_data_directory(&self) -> bool {
+        self.from_data_dir
+    }
+
+    async fn keep(&self, change: &Change) -> anyhow::Result<()> {
+        let kept = self.registry.store().set_meta(seal::META, change.wrapped().to_vec().into()).await;
+        kept.context("cannot store the keyring")
+    }
+}
