@@ -209,7 +209,19 @@ pub struct ServiceStatus {
     pub running: i32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<TaskFailure>,
+    /// Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+    /// nobody has said; the health controller writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<bool>,
+    /// How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+    /// Absent where none is declared, or none was asked yet; the health controller writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 20))]
+    pub probe_failures: Option<i32>,
 }
+
+/// Failures of a declared check in a row that are counted: one that fails for ever is not written down for ever.
+pub const MAX_PROBE_FAILURES: i32 = 20;
 
 /// Why a task of a service died last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

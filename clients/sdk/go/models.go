@@ -1441,7 +1441,15 @@ type DeploymentStatusService struct {
 
 	Name string `json:"name"`
 
+	// How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+	// Absent where none is declared, or none was asked yet; the health controller writes it.
+	ProbeFailures *int64 `json:"probeFailures,omitempty"`
+
 	Running *int64 `json:"running,omitempty"`
+
+	// Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+	// nobody has said; the health controller writes it.
+	Unhealthy *bool `json:"unhealthy,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -4563,7 +4571,15 @@ type StackStatusService struct {
 
 	Name string `json:"name"`
 
+	// How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+	// Absent where none is declared, or none was asked yet; the health controller writes it.
+	ProbeFailures *int64 `json:"probeFailures,omitempty"`
+
 	Running *int64 `json:"running,omitempty"`
+
+	// Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+	// nobody has said; the health controller writes it.
+	Unhealthy *bool `json:"unhealthy,omitempty"`
 
 	// Extra holds fields that this version does not know; they are written back.
 	Extra map[string]json.RawMessage `json:"-"`

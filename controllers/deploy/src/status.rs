@@ -49,7 +49,7 @@ pub fn stack(old: &StackStatus, facts: Facts, generation: Option<i64>, now: &str
         (new.current_revision, new.current_version) = (Some(name), Some(version));
     }
     new.swarm_stack = facts.swarm_stack.or(new.swarm_stack);
-    new.services = facts.services.unwrap_or(new.services);
+    new.services = facts.services.map_or(new.services, |services| with_health(&old.services, services));
     let last_error = facts.last_error.or_else(|| of_domains(old));
     (new.drift, new.last_error, new.observed_generation) = (facts.drift, last_error, generation);
     for (kind, facet) in [("Ready", facts.ready), ("Progressing", facts.progressing), ("Available", facts.available)] {
@@ -62,6 +62,15 @@ pub fn stack(old: &StackStatus, facts: Facts, generation: Option<i64>, now: &str
             observed_generation: generation,
         };
         set_condition(&mut new.conditions, condition, now);
+    }
+    new
+}
+
+/// What the health controller said of each service stays: the list is replaced whole.
+fn with_health(old: &[ServiceStatus], mut new: Vec<ServiceStatus>) -> Vec<ServiceStatus> {
+    for service in &mut new {
+        let Some(known) = old.iter().find(|s| s.name == service.name) else { continue };
+        (service.unhealthy, service.probe_failures) = (known.unhealthy, known.probe_failures);
     }
     new
 }
@@ -79,6 +88,7 @@ pub fn services(progress: &[ServiceProgress], failures: &BTreeMap<String, TaskFa
         desired: i32::try_from(p.desired).unwrap_or(i32::MAX),
         running: i32::try_from(p.running).unwrap_or(i32::MAX),
         last_failure: failures.get(&p.name).cloned(),
+        ..ServiceStatus::default()
     };
     progress.iter().map(one).collect()
 }
@@ -176,6 +186,27 @@ mod tests {
         check(json!({"a": {"x": 1, "y": 2}}), json!({"a": {"x": 1, "y": 3}}), Some(json!({"a": {"y": 3}})));
         check(json!({"a": [1]}), json!({"a": [1, 2]}), Some(json!({"a": [1, 2]})));
         check(json!({}), json!({"phase": "running"}), Some(json!({"phase": "running"})));
+    }
+
+    #[test]
+    fn what_the_health_controller_said_of_a_service_outlives_a_look_at_it() {
+        let service = |name: &str, running| ServiceStatus { name: name.into(), running, ..ServiceStatus::default() };
+        let sick = ServiceStatus { unhealthy: Some(true), probe_failures: Some(3), ..service("web", 1) };
+        let old = StackStatus { services: vec![sick.clone(), service("gone", 1)], ..StackStatus::default() };
+        let said = Facet::new(true, "Deployed", "");
+        let facts = Facts {
+            phase: StackPhase::Running,
+            revision: None,
+            swarm_stack: None,
+            services: Some(vec![service("web", 2), service("new", 1)]),
+            drift: None,
+            last_error: None,
+            ready: said.clone(),
+            progressing: said.clone(),
+            available: said,
+        };
+        let new = stack(&old, facts, Some(1), "t1");
+        assert_eq!(new.services, [ServiceStatus { running: 2, ..sick }, service("new", 1)]);
     }
 
     #[test]

@@ -735,7 +735,15 @@ class DeploymentStatusService(TypedDict, total=False):
 
     name: Required[str]
 
+    # How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+    # Absent where none is declared, or none was asked yet; the health controller writes it.
+    probeFailures: int
+
     running: int
+
+    # Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+    # nobody has said; the health controller writes it.
+    unhealthy: bool
 
 
 class DeploymentStatusServiceLastFailure(TypedDict, total=False):
@@ -2334,7 +2342,15 @@ class StackStatusService(TypedDict, total=False):
 
     name: Required[str]
 
+    # How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+    # Absent where none is declared, or none was asked yet; the health controller writes it.
+    probeFailures: int
+
     running: int
+
+    # Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+    # nobody has said; the health controller writes it.
+    unhealthy: bool
 
 
 class StackStatusServiceLastFailure(TypedDict, total=False):

@@ -526,7 +526,17 @@ export interface DeploymentStatusService {
   /** Why a task of a service died last. */
   lastFailure?: DeploymentStatusServiceLastFailure;
   name: string;
+  /**
+   * How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+   * Absent where none is declared, or none was asked yet; the health controller writes it.
+   */
+  probeFailures?: number;
   running?: number;
+  /**
+   * Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+   * nobody has said; the health controller writes it.
+   */
+  unhealthy?: boolean;
 }
 
 /** Why a task of a service died last. */
@@ -1670,7 +1680,17 @@ export interface StackStatusService {
   /** Why a task of a service died last. */
   lastFailure?: StackStatusServiceLastFailure;
   name: string;
+  /**
+   * How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+   * Absent where none is declared, or none was asked yet; the health controller writes it.
+   */
+  probeFailures?: number;
   running?: number;
+  /**
+   * Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+   * nobody has said; the health controller writes it.
+   */
+  unhealthy?: boolean;
 }
 
 /** Why a task of a service died last. */

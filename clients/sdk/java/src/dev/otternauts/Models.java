@@ -2500,6 +2500,18 @@ public final class Models {
       return this;
     }
 
+    /** How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+     * Absent where none is declared, or none was asked yet; the health controller writes it. */
+    public Long probeFailures() {
+      return getWhole("probeFailures");
+    }
+
+    /** Sets probeFailures. */
+    public DeploymentStatusService probeFailures(Long value) {
+      setField("probeFailures", value);
+      return this;
+    }
+
     /** running */
     public Long running() {
       return getWhole("running");
@@ -2508,6 +2520,18 @@ public final class Models {
     /** Sets running. */
     public DeploymentStatusService running(Long value) {
       setField("running", value);
+      return this;
+    }
+
+    /** Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+     * nobody has said; the health controller writes it. */
+    public Boolean unhealthy() {
+      return getFlag("unhealthy");
+    }
+
+    /** Sets unhealthy. */
+    public DeploymentStatusService unhealthy(Boolean value) {
+      setField("unhealthy", value);
       return this;
     }
   }
@@ -8186,6 +8210,18 @@ public final class Models {
       return this;
     }
 
+    /** How often in a row the check that the Stack declares has failed, of the container where it failed most; counted up to 20.
+     * Absent where none is declared, or none was asked yet; the health controller writes it. */
+    public Long probeFailures() {
+      return getWhole("probeFailures");
+    }
+
+    /** Sets probeFailures. */
+    public StackStatusService probeFailures(Long value) {
+      setField("probeFailures", value);
+      return this;
+    }
+
     /** running */
     public Long running() {
       return getWhole("running");
@@ -8194,6 +8230,18 @@ public final class Models {
     /** Sets running. */
     public StackStatusService running(Long value) {
       setField("running", value);
+      return this;
+    }
+
+    /** Whether a health check of one of its containers fails: the container's own, or one that the Stack declares. Absent while
+     * nobody has said; the health controller writes it. */
+    public Boolean unhealthy() {
+      return getFlag("unhealthy");
+    }
+
+    /** Sets unhealthy. */
+    public StackStatusService unhealthy(Boolean value) {
+      setField("unhealthy", value);
       return this;
     }
   }
