@@ -9,13 +9,16 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+mod loading;
+pub(crate) use loading::Loading;
+
 /// One object in a walk: namespace, name, the place of its row.
 pub(crate) type Entry = (Arc<str>, Arc<str>, Place);
 
 /// A remaining count is only given when counting it looks at no more than this many names.
 const CHEAP_COUNT: usize = 20_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Index {
     /// The newest committed revision.
     pub revision: Revision,
@@ -24,7 +27,7 @@ pub(crate) struct Index {
     resources: HashMap<Arc<str>, Resource>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Resource {
     name: Arc<str>,
     namespaces: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Place>>,
@@ -127,6 +130,15 @@ impl Index {
             places.push(place);
         }
         places
+    }
+
+    pub(crate) fn resources(&self) -> Vec<Arc<str>> {
+        self.resources.keys().cloned().collect()
+    }
+
+    /// How many objects there are.
+    pub(crate) fn objects(&self) -> u64 {
+        self.resources.values().map(|resource| resource.count).sum()
     }
 
     pub(crate) fn counts(&self) -> Vec<(Arc<str>, u64)> {

@@ -33,7 +33,7 @@ mod measure;
 #[cfg(feature = "etcd")]
 pub use engine::etcd::EtcdOptions;
 pub use engine::memory::MemoryOptions;
-pub use engine::sqlite::{DiskGuard, Importer, SqliteOptions};
+pub use engine::sqlite::{DiskGuard, Importer, Scrub, SqliteOptions};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, WatchItem};
 pub use key::{Key, Range, Revision};

@@ -10,6 +10,8 @@ pub enum Statement {
     History,
     Compact,
     Checkpoint,
+    /// One check of everything that is stored.
+    Scrub,
 }
 
 impl Statement {
@@ -21,6 +23,7 @@ impl Statement {
             Statement::History => "history",
             Statement::Compact => "compact",
             Statement::Checkpoint => "checkpoint",
+            Statement::Scrub => "scrub",
         }
     }
 }

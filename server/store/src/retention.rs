@@ -111,6 +111,11 @@ impl Ages {
         self.target
     }
 
+    /// How many bytes the history has that may not go yet.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// What [`Ages::target`] last answered.
     pub(crate) fn due(&self) -> Revision {
         self.target

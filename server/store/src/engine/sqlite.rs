@@ -5,8 +5,12 @@ mod disk;
 mod file;
 mod head;
 mod import;
+mod index_file;
+mod indexer;
 mod load;
 mod pool;
+mod scrub;
+mod task;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,6 +29,7 @@ pub use import::Importer;
 use parking_lot::Mutex;
 use pool::Pool;
 use rusqlite::{Connection, OptionalExtension};
+pub use scrub::Scrub;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -41,12 +46,13 @@ pub(crate) const SHORT: usize = 16;
 #[derive(Clone)]
 pub struct SqliteOptions {
     /// The database file; made when missing, in a directory that exists. `-wal`, `-shm`, `.lock`, `.head` and
-    /// `.ballast` lie beside it.
+    /// `.ballast` and `.index` lie beside it.
     pub path: PathBuf,
     pub retention: Retention,
     pub clock: Clock,
     pub observer: Arc<dyn Observer>,
     pub disk: DiskGuard,
+    pub scrub: Scrub,
 }
 
 impl SqliteOptions {
@@ -64,6 +70,7 @@ impl Default for SqliteOptions {
             clock: system_clock(),
             observer: Arc::new(NoObserver),
             disk: DiskGuard::default(),
+            scrub: Scrub::default(),
         }
     }
 }
@@ -95,7 +102,7 @@ impl Sqlite {
     fn start(options: SqliteOptions, lock: File, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
         let mut head = head::Head::open(&options.path)?;
         let told = head.read()?;
-        let loaded = load::load(&mut connection, told)?;
+        let loaded = load::load(&mut connection, told, indexer::found(&options.path))?;
         let mark = head::Mark { revision: loaded.index.revision, chain: loaded.chain };
         if told != Some(mark) {
             head.note(mark);
@@ -103,12 +110,15 @@ impl Sqlite {
         let pool = Arc::new(Pool::open(&options.path)?);
         let (oldest, newest) = (loaded.index.oldest, loaded.index.revision);
         let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
+        let verified = writer::Verified { chain: loaded.chain, floor: loaded.floor };
+        let indexer = indexer::Indexer::new(&options.path, loaded.stands_at);
         let visible = Arc::new(Visible::new(loaded.index, options.observer));
         let (queue, requests) = mpsc::channel();
         let mut disk = disk::Disk::open(&options.path, options.disk);
         disk.look(|| 0);
-        let files = writer::Files { connection, head, disk, lock };
-        let writer = writer::Writer::new(files, visible.clone(), options.clock, ages, loaded.chain)?;
+        let scrubber = scrub::Scrubber::start(&options.path, options.scrub, &visible);
+        let files = writer::Files { connection, head, disk, indexer, scrubber, lock };
+        let writer = writer::Writer::new(files, visible.clone(), options.clock, ages, verified)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run_or_abort(writer, &requests))

@@ -5,17 +5,19 @@
 use crate::batch::Batch;
 use crate::engine::sqlite::disk::{Disk, Level};
 use crate::engine::sqlite::head::{Head, Mark};
-use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
+use crate::engine::sqlite::index_file::Stand;
+use crate::engine::sqlite::indexer::Indexer;
+use crate::engine::sqlite::load::META_REVISION;
+use crate::engine::sqlite::scrub::Scrubber;
 use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::key::Revision;
 use crate::log::{Chain, Header, Place, Row, kind_code};
-use crate::observer::Statement;
 use crate::record::{Committed, Record, Write};
-use crate::retention::{Ages, Clock, Keep, Step};
+use crate::retention::{Ages, Clock};
 use crate::visible::{Visible, committed};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -24,17 +26,14 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+mod upkeep;
+use upkeep::free_pages;
+
 /// A batch takes no further transaction once it has so many writes or bytes.
 const BATCH_WRITES: usize = 256;
 const BATCH_BYTES: usize = 16 << 20;
-/// R40, in pages of the WAL.
-const CHECKPOINT_PAGES: i32 = 1000;
-const TRUNCATE_PAGES: i32 = 4096;
-const ALARM_PAGES: i32 = 16_384;
 /// How soon the writer looks again when a timer is due and nothing could be done.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
-/// How many steps of compaction a full disk gets at once.
-const RELIEF_STEPS: usize = 64;
 
 const INSERT: &str = "INSERT INTO log (id, resource, namespace, name, op, schema, previous, checksum, chain, body)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -46,7 +45,17 @@ pub(super) struct Files {
     pub connection: Connection,
     pub head: Head,
     pub disk: Disk,
+    pub indexer: Indexer,
+    pub scrubber: Scrubber,
     pub lock: File,
+}
+
+/// What the start has verified.
+pub(super) struct Verified {
+    /// The chain at the newest revision.
+    pub chain: Chain,
+    /// What compaction let go of.
+    pub floor: Revision,
 }
 
 pub(super) struct Writer {
@@ -55,6 +64,8 @@ pub(super) struct Writer {
     clock: Clock,
     ages: Ages,
     chain: Chain,
+    /// What compaction has let go of on disk; what readers are told may be a little more.
+    floor: Revision,
     /// Pages in the WAL after the newest commit, told by SQLite.
     wal: Arc<AtomicI32>,
     /// Pages in the WAL when it was last checkpointed.
@@ -82,7 +93,7 @@ impl Writer {
         visible: Arc<Visible>,
         clock: Clock,
         ages: Ages,
-        chain: Chain,
+        verified: Verified,
     ) -> Result<Writer> {
         let wal = Arc::new(AtomicI32::new(0));
         let pages = wal.clone();
@@ -96,7 +107,8 @@ impl Writer {
             visible,
             clock,
             ages,
-            chain,
+            chain: verified.chain,
+            floor: verified.floor,
             wal,
             checkpointed: 0,
             stalled: false,
@@ -161,7 +173,7 @@ impl Writer {
             return head;
         }
         let to_empty = self.files.disk.level() == Level::Full && !self.emptied;
-        if to_empty || self.visible.held(self.ages.due()).max(self.forced) > self.visible.oldest() {
+        if to_empty || self.visible.held(self.ages.due()).max(self.forced) > self.floor {
             return Some(Duration::ZERO);
         }
         let compaction = self.ages.wait((self.clock)()).map(|wait| wait.max(SHORTEST_WAIT));
@@ -239,7 +251,9 @@ impl Writer {
         self.visible.observer.committed(batch.rows.len(), started.elapsed());
         let connection = &self.files.connection;
         self.visible.apply(batch, |place| read_record(connection, place));
-        self.ages.record(batch.revision, batch.rows.iter().map(Row::size).sum(), (self.clock)());
+        let bytes = batch.rows.iter().map(Row::size).sum();
+        self.ages.record(batch.revision, bytes, (self.clock)());
+        self.files.scrubber.wrote(bytes, &self.visible);
         Ok(())
     }
 
@@ -286,216 +300,29 @@ impl Writer {
         }
     }
 
-    /// The disk is full: the ballast goes, and history after it. False when there was no ballast.
-    fn found_full(&mut self) -> bool {
-        self.emptied = false;
-        self.files.disk.found_full()
-    }
-
-    /// What is due beside commits, in small pieces: at most one step of compaction (more on a full disk, where everybody
-    /// waits for the space), at most one checkpoint.
-    fn maintain(&mut self) {
-        self.compact_step();
-        if !self.emptied && self.files.disk.level() == Level::Full {
-            self.relieve();
-        }
-        self.tell_forgotten();
-        if let Err(error) = self.files.head.write_if_due() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the side file cannot be written");
-        }
-        self.checkpoint_if_due();
-    }
-
-    fn checkpoint_if_due(&mut self) {
-        if let Err(error) = self.checkpoint() {
-            let error = failure("checkpoint", error);
-            if matches!(error, Error::Full) {
-                self.found_full();
-            }
-            tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed, the next commits retry it");
-        }
-    }
-
-    /// Answers those whose history is gone, from the write-ahead log too where no reader is in the way.
-    fn tell_forgotten(&mut self) {
-        let oldest = self.visible.oldest();
-        if !self.forgetting.iter().any(|(upto, _)| self.stalled || *upto <= oldest) {
-            return;
-        }
-        self.cut_log();
-        for (upto, reply) in std::mem::take(&mut self.forgetting) {
-            if upto <= oldest {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(()));
-            } else if self.stalled {
-                let _ = reply.send(Err(Error::Full));
-            } else {
-                self.forgetting.push((upto, reply));
-            }
-        }
-    }
-
-    /// Compacts a little, if anything may go. False: nothing is left to do, or it cannot be done now.
-    fn compact_step(&mut self) -> bool {
-        let keeps = self.files.disk.keeps();
-        let target = self.ages.target((self.clock)(), keeps);
-        // What has no room cannot be held.
-        let target = if keeps == Keep::Nothing { target } else { self.visible.held(target) }.max(self.forced);
-        let oldest = self.visible.oldest();
-        if target <= oldest || self.stalled {
-            return false;
-        }
-        let started = Instant::now();
-        let done = self.compact(oldest, target).map_err(|error| failure("compaction", error));
-        self.visible.observer.statement(Statement::Compact, started.elapsed());
-        match done {
-            Ok(()) => true,
-            Err(Error::Full) if self.found_full() => true,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
-                self.stalled = true;
-                false
-            }
-        }
-    }
-
-    /// One step of compaction, the new floor in the same transaction as the deletions (R6).
-    fn compact(&mut self, oldest: u64, target: u64) -> rusqlite::Result<()> {
-        let transaction = self.files.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut step = plan(&transaction, oldest, target)?;
-        cut(&transaction, &mut step, self.files.disk.step_bytes())?;
-        let chain: i64 = transaction.query_row(
-            "SELECT chain FROM log WHERE id > ?1 AND id <= ?2 AND chain IS NOT NULL",
-            [Place::last_of(step.oldest - 1).0 as i64, Place::last_of(step.oldest).0 as i64],
-            |row| row.get(0),
-        )?;
-        {
-            let mut delete = transaction.prepare_cached("DELETE FROM log WHERE id = ?1")?;
-            for (_, place) in &step.gone {
-                delete.execute([place.0 as i64])?;
-            }
-            let mut set = transaction.prepare_cached(SET_META)?;
-            set.execute(params![META_OLDEST, step.oldest.to_be_bytes()])?;
-            set.execute(params![META_REVISION, self.visible.revision().to_be_bytes()])?;
-            set.execute(params![META_CHAIN, chain.to_be_bytes()])?;
-        }
-        // Before the rows go: a reader that misses one then finds out why. Too high a floor after a failure is harmless.
-        self.visible.index.write().compact(step.oldest);
-        transaction.commit()
-    }
-
-    /// On a full disk: gives back what the write-ahead log takes and lets go of history, as much as can be done soon.
-    /// Then the ballast can be made again.
-    fn relieve(&mut self) {
-        self.cut_log();
-        for _ in 0..RELIEF_STEPS {
-            self.emptied = !self.compact_step();
-            if self.emptied {
-                break;
-            }
-            self.checkpoint_if_due();
-        }
-        self.cut_log();
-        if self.emptied {
-            let Files { connection, disk, .. } = &mut self.files;
-            disk.look(|| free_pages(connection));
-        }
-    }
-
-    fn cut_log(&mut self) {
-        if let Err(error) = self.checkpoint_now("TRUNCATE", self.wal.load(Ordering::Relaxed)) {
-            let error = failure("checkpoint", error);
-            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log cannot be cut yet");
-        }
-    }
-
-    /// R40: the WAL stays small, and only this thread ever checkpoints it (R1).
-    fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        let pages = self.wal.load(Ordering::Relaxed);
-        if pages < self.checkpointed {
-            self.checkpointed = 0;
-        }
-        let tight = self.files.disk.log_pages();
-        if pages - self.checkpointed < tight.map_or(CHECKPOINT_PAGES, |pages| pages.min(CHECKPOINT_PAGES)) {
-            return Ok(());
-        }
-        let truncate = pages > TRUNCATE_PAGES || tight.is_some();
-        self.checkpoint_now(if truncate { "TRUNCATE" } else { "PASSIVE" }, pages)
-    }
-
-    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<()> {
-        let started = Instant::now();
-        self.checkpointed = pages;
-        let result = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
-        });
-        self.visible.observer.statement(Statement::Checkpoint, started.elapsed());
-        self.visible.observer.checkpointed(mode == "TRUNCATE", result.is_ok(), started.elapsed());
-        let (busy, left) = result?;
-        if mode == "TRUNCATE" && !busy {
-            self.checkpointed = 0;
-            self.wal.store(0, Ordering::Relaxed);
-        }
-        if pages > ALARM_PAGES && left > 0 {
-            tracing::warn!(pages, left, "the write-ahead log is large: a reader holds it back");
-        }
-        Ok(())
+    /// Where the log is now.
+    fn stand(&self) -> Stand {
+        let (revision, oldest) = (self.visible.revision(), self.visible.oldest());
+        Stand { revision, chain: self.chain, oldest, history_bytes: self.ages.bytes() }
     }
 
     fn close(self) -> Result<()> {
-        let revision = self.visible.revision().to_be_bytes();
+        let (stand, revision) = (self.stand(), self.visible.revision().to_be_bytes());
         let written = self.files.connection.execute(SET_META, params![META_REVISION, revision]);
-        written.map_err(|error| failure("close", error))?;
-        let Files { connection, mut head, lock, .. } = self.files;
+        match written.map_err(|error| failure("close", error)) {
+            // The log says it too.
+            Ok(_) | Err(Error::Full) => {}
+            Err(error) => return Err(error),
+        }
+        let Files { connection, mut head, disk, indexer, scrubber, lock } = self.files;
+        drop(scrubber);
+        if disk.level() == Level::Enough {
+            indexer.finish(&self.visible, stand);
+        }
         let closed = connection.close().map_err(|(_, error)| failure("close", error));
         let told = head.write().map_err(|error| Error::Engine(Box::new(error)));
         drop(lock);
         closed.and(told)
-    }
-}
-
-/// Cuts a step short behind the revision with which it lets go of so many bytes: what goes is overwritten, and all of
-/// that passes through the write-ahead log at once.
-fn cut(connection: &Connection, step: &mut Step, most: u64) -> rusqlite::Result<()> {
-    let mut size = connection.prepare_cached("SELECT length(body) FROM log WHERE id = ?1")?;
-    let mut bytes: u64 = 0;
-    let mut end = None;
-    for (at, (revision, place)) in step.gone.iter().enumerate() {
-        if let Some((_, last)) = end.filter(|(_, last)| last != revision) {
-            step.gone.truncate(at);
-            step.oldest = last;
-            return Ok(());
-        }
-        let body: Option<i64> = size.query_row([place.0 as i64], |row| row.get(0)).optional()?;
-        bytes += body.and_then(|body| u64::try_from(body).ok()).unwrap_or_default();
-        if bytes >= most {
-            end = Some((at, *revision));
-        }
-    }
-    Ok(())
-}
-
-/// Bytes of the database that hold nothing and are written again before it grows.
-fn free_pages(connection: &Connection) -> u64 {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let bytes = pragma("freelist_count").and_then(|pages| Ok(pages * pragma("page_size")?));
-    bytes.ok().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()
-}
-
-fn plan(connection: &Connection, oldest: u64, target: u64) -> rusqlite::Result<Step> {
-    let mut history =
-        connection.prepare_cached("SELECT id, op, previous FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id")?;
-    let bounds = [Place::last_of(oldest).0 as i64, Place::last_of(target).0 as i64];
-    let mut failed = None;
-    let rows = history.query_map(bounds, |row| {
-        let code: i64 = row.get(1)?;
-        let kind = crate::log::kind_of(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, code))?;
-        Ok((Place(row.get::<_, i64>(0)? as u64), kind, Place(row.get::<_, i64>(2)? as u64)))
-    })?;
-    let step = Step::plan(rows.map_while(|row| row.map_err(|error| failed = Some(error)).ok()), target);
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(step),
     }
 }
 
