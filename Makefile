@@ -1,6 +1,8 @@
 # Everything a person types. `make help` lists it.
 SHELL := /bin/bash
 CARGO ?= cargo
+# With the linker's map beside it: who owns which megabyte (make bench).
+RELEASE = $(CARGO) rustc --release --locked --bin otter -- -C link-arg=-Wl,-Map=$(CURDIR)/target/release/otter.map
 
 .PHONY: help build demo test test-nightly bench generate lint fmt clean
 
@@ -9,7 +11,7 @@ help: ## this list
 
 build: ## the release binary, target/release/otter
 	@tests/setup rust
-	$(CARGO) build --release --locked --bin otter
+	$(RELEASE)
 
 demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears down and ends
 	@tests/setup rust lab kubectl python
@@ -25,8 +27,8 @@ test-nightly: ## the same with the long numbers
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
 	@tests/setup rust lab kubectl
-	$(CARGO) build --release --locked --bin otter
-	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json
+	$(RELEASE)
+	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json $(BENCH)
 	@if tests/lab/lab doctor >/dev/null 2>&1; then \
 		OTTER=$$PWD/target/release/otter tests/idle; \
 	else echo 'SKIPPED, NOT MEASURED: idle with 5 servers and 10 stacks (needs the lab of real hosts)'; fi

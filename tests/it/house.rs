@@ -57,13 +57,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("harness", &[]),
     ("faults", &["harness", "store"]),
-    ("bench", &[]),
+    ("bench", &["store"]),
     ("otternauts", &["boot", "cli"]),
 ];
 
 /// Outside crates that one room alone may know.
 const OWNED: &[(&str, &[&str])] = &[
-    ("rusqlite", &["store"]),
+    ("rusqlite", &["store", "bench"]),
     ("russh", &["fleet"]),
     ("bollard", &["fleet"]),
     ("age", &["vault"]),

@@ -5,17 +5,24 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A kind of our own, so that any API server with CRDs can be measured.
 const CRD: &str = "loads.bench.example.com";
-const API: &str = "/apis/bench.example.com/v1/namespaces";
+const API: &str = "/apis/bench.example.com/v1";
+/// Over how many namespaces spread watchers are spread.
+pub const SPREAD: usize = 20;
+
 /// One namespace for each purpose: what one measurement leaves behind does not weigh on the next.
-const PURPOSES: [&str; 3] = ["write", "list", "watch"];
+fn purposes() -> Vec<String> {
+    let spread = (0..SPREAD).map(|i| format!("watch-{i}"));
+    ["write", "list", "watch"].into_iter().map(str::to_owned).chain(spread).collect()
+}
 
 /// The collection of one purpose. Each run has namespaces of its own: a server may take its time to empty the last run's.
 pub fn collection(purpose: &str) -> String {
-    format!("{API}/{}/loads", namespace(purpose))
+    format!("{API}/namespaces/{}/loads", namespace(purpose))
 }
 
 fn namespace(purpose: &str) -> String {
@@ -47,7 +54,7 @@ pub async fn prepare(target: &Target) -> Result<()> {
                     "sent": {"type": "string"}, "payload": {"type": "string"}}}}}}}]},
     });
     c.call(Method::POST, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body(&crd), &[409]).await?;
-    for purpose in PURPOSES {
+    for purpose in &purposes() {
         let ns = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace(purpose)}});
         c.call(Method::POST, "/api/v1/namespaces", body(&ns), &[409]).await?;
     }
@@ -66,7 +73,7 @@ pub async fn prepare(target: &Target) -> Result<()> {
 /// Takes away what was made.
 pub async fn clean(target: &Target) -> Result<()> {
     let mut c = target.connect().await?;
-    for purpose in PURPOSES {
+    for purpose in &purposes() {
         c.call(Method::DELETE, &collection(purpose), Bytes::new(), &[404]).await?;
         let path = format!("/api/v1/namespaces/{}", namespace(purpose));
         c.call(Method::DELETE, &path, Bytes::new(), &[404, 409]).await?;
@@ -82,75 +89,164 @@ fn body(value: &serde_json::Value) -> Bytes {
 
 /// About 1 KiB on the wire.
 pub fn object(name: &str, sent: &str) -> Bytes {
+    labelled(name, sent, "none", None)
+}
+
+fn labelled(name: &str, sent: &str, slot: &str, version: Option<&str>) -> Bytes {
     let payload = "x".repeat(700);
+    let mut metadata = json!({"name": name, "labels": {"app": "bench", "slot": slot}});
+    if let Some(version) = version {
+        metadata["resourceVersion"] = json!(version);
+    }
     body(&json!({
-        "apiVersion": "bench.example.com/v1", "kind": "Load",
-        "metadata": {"name": name, "labels": {"app": "bench"}},
+        "apiVersion": "bench.example.com/v1", "kind": "Load", "metadata": metadata,
         "spec": {"sent": sent, "payload": payload},
     }))
 }
 
-async fn connections(target: &Target, n: usize) -> Result<Vec<Connection>> {
-    let mut all = Vec::with_capacity(n);
-    for _ in 0..n {
-        all.push(target.connect().await?);
-    }
-    Ok(all)
-}
-
-/// Runs `total` requests over `clients` connections at once; answers how many a second.
-async fn rate<F, Fut>(target: &Target, clients: usize, total: usize, request: F) -> Result<f64>
+/// Runs one job on each of `clients` connections at once; answers how long all took together, and their results.
+async fn together<F, Fut, T>(target: &Target, clients: usize, job: F) -> Result<(Duration, Vec<T>)>
 where
-    F: Fn(Connection, std::ops::Range<usize>) -> Fut,
-    Fut: Future<Output = Result<()>> + Send + 'static,
+    F: Fn(Connection, usize) -> Fut,
+    Fut: Future<Output = Result<T>> + Send + 'static,
+    T: Send + 'static,
 {
-    let each = total / clients;
-    let connections = connections(target, clients).await?;
-    let started = Instant::now();
-    let tasks: Vec<_> = connections
-        .into_iter()
-        .enumerate()
-        .map(|(i, connection)| tokio::spawn(request(connection, i * each..(i + 1) * each)))
-        .collect();
-    for task in tasks {
-        task.await.context("a client panicked")??;
+    let mut connections = Vec::with_capacity(clients);
+    for _ in 0..clients {
+        connections.push(target.connect().await?);
     }
-    #[allow(clippy::cast_precision_loss, reason = "a count")]
-    Ok((each * clients) as f64 / started.elapsed().as_secs_f64())
+    let started = Instant::now();
+    let tasks: Vec<_> = connections.into_iter().enumerate().map(|(i, c)| tokio::spawn(job(c, i))).collect();
+    let mut results = Vec::with_capacity(clients);
+    for task in tasks {
+        results.push(task.await.context("a client panicked")??);
+    }
+    Ok((started.elapsed(), results))
 }
 
-/// Creates a second by `clients` at once; the objects are deleted afterwards.
+#[allow(clippy::cast_precision_loss, reason = "a count")]
+fn per_second(count: usize, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64()
+}
+
+/// How many a second of each.
+pub struct Writes {
+    pub creates: f64,
+    pub updates: f64,
+    pub deletes: f64,
+}
+
+/// Creates, full updates with a precondition, and deletes of single objects, by `clients` at once.
+pub async fn writes(target: &Target, clients: usize, total: usize, round: usize) -> Result<Writes> {
+    let each = total / clients;
+    let path = move |client: usize, i: usize| format!("r{round}-{clients}-{client}-{i}");
+    let (create, made) = together(target, clients, |mut c, client| async move {
+        let mut versions = Vec::with_capacity(each);
+        for i in 0..each {
+            let (_, made) = c.call(Method::POST, &collection("write"), object(&path(client, i), ""), &[]).await?;
+            versions.push(version(&made)?);
+        }
+        Ok(versions)
+    })
+    .await?;
+    let made = Arc::new(made);
+    let (update, _) = together(target, clients, |mut c, client| {
+        let made = made.clone();
+        async move {
+            for (i, version) in made[client].iter().enumerate() {
+                let name = path(client, i);
+                let changed = labelled(&name, "again", "none", Some(version));
+                c.call(Method::PUT, &format!("{}/{name}", collection("write")), changed, &[]).await?;
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    let (delete, _) = together(target, clients, |mut c, client| async move {
+        for i in 0..each {
+            let path = format!("{}/{}", collection("write"), path(client, i));
+            c.call(Method::DELETE, &path, Bytes::new(), &[]).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    let rate = |elapsed| per_second(each * clients, elapsed);
+    Ok(Writes { creates: rate(create), updates: rate(update), deletes: rate(delete) })
+}
+
+/// Only creates, of objects that nothing else made; for a server that forgets them as well.
 pub async fn creates(target: &Target, clients: usize, total: usize, round: usize) -> Result<f64> {
-    let rate = rate(target, clients, total, |mut c, range| async move {
-        for i in range {
-            let path = collection("write");
-            c.call(Method::POST, &path, object(&format!("r{round}-{clients}-{i}"), ""), &[]).await?;
+    let each = total / clients;
+    let (elapsed, _) = together(target, clients, |mut c, client| async move {
+        for i in 0..each {
+            let name = format!("c{round}-{clients}-{client}-{i}");
+            c.call(Method::POST, &collection("write"), object(&name, ""), &[]).await?;
         }
         Ok(())
     })
     .await?;
     target.connect().await?.call(Method::DELETE, &collection("write"), Bytes::new(), &[]).await?;
-    Ok(rate)
+    Ok(per_second(each * clients, elapsed))
+}
+
+/// The first `"resourceVersion":"…"` of an object, found without parsing.
+fn version(object: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(object)?;
+    let rest = text.split_once("\"resourceVersion\":\"").context("an object has a resourceVersion")?.1;
+    Ok(rest.split('"').next().unwrap_or_default().to_owned())
 }
 
 /// Gets a second of one object by `clients` at once.
 pub async fn gets(target: &Target, clients: usize, total: usize) -> Result<f64> {
-    let mut c = target.connect().await?;
-    c.call(Method::POST, &collection("write"), object("read-me", ""), &[409]).await?;
-    rate(target, clients, total, |mut c, range| async move {
-        for _ in range {
-            c.call(Method::GET, &format!("{}/read-me", collection("write")), Bytes::new(), &[]).await?;
+    one(target).await?;
+    let each = total / clients;
+    let (elapsed, _) = together(target, clients, |mut c, _| async move {
+        for _ in 0..each {
+            c.call(Method::GET, &format!("{}/read-me", collection("watch")), Bytes::new(), &[]).await?;
         }
         Ok(())
     })
-    .await
+    .await?;
+    Ok(per_second(each * clients, elapsed))
 }
 
-/// Brings the listed collection to `objects`.
-pub async fn fill(target: &Target, objects: usize) -> Result<()> {
-    rate(target, 32, objects.next_multiple_of(32), |mut c, range| async move {
-        for i in range {
-            c.call(Method::POST, &collection("list"), object(&format!("item-{i:06}"), ""), &[409]).await?;
+/// The bytes of the object that is read.
+pub async fn one(target: &Target) -> Result<Bytes> {
+    let mut c = target.connect().await?;
+    c.call(Method::POST, &collection("watch"), object("read-me", ""), &[409]).await?;
+    Ok(c.call(Method::GET, &format!("{}/read-me", collection("watch")), Bytes::new(), &[]).await?.1)
+}
+
+/// Operations a second of 64 clients, each: seven gets, a list of ten, a create and its delete, and again.
+pub async fn mixed(target: &Target, total: usize, round: usize) -> Result<f64> {
+    const CLIENTS: usize = 64;
+    one(target).await?;
+    let each = total / CLIENTS;
+    let (elapsed, _) = together(target, CLIENTS, |mut c, client| async move {
+        for i in 0..each {
+            let name = format!("m{round}-{client}-{}", i / 10);
+            let (method, path, sent) = match i % 10 {
+                7 => (Method::GET, format!("{}?limit=10", collection("list")), Bytes::new()),
+                8 => (Method::POST, collection("write"), object(&name, "")),
+                9 => (Method::DELETE, format!("{}/{name}", collection("write")), Bytes::new()),
+                _ => (Method::GET, format!("{}/read-me", collection("watch")), Bytes::new()),
+            };
+            c.call(method, &path, sent, &[404]).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    target.connect().await?.call(Method::DELETE, &collection("write"), Bytes::new(), &[]).await?;
+    Ok(per_second(each * CLIENTS, elapsed))
+}
+
+/// Brings the listed collection from `have` to `objects`, in a hundred slots.
+pub async fn fill(target: &Target, have: usize, objects: usize) -> Result<()> {
+    const CLIENTS: usize = 64;
+    together(target, CLIENTS, |mut c, client| async move {
+        for i in (have + client..objects).step_by(CLIENTS) {
+            let item = labelled(&format!("item-{i:07}"), "", &format!("s{}", i % 100), None);
+            c.call(Method::POST, &collection("list"), item, &[409]).await?;
         }
         Ok(())
     })
@@ -158,12 +254,21 @@ pub async fn fill(target: &Target, objects: usize) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of one list, to the last byte.
-pub async fn list(target: &Target, query: &str, at_least: usize) -> Result<f64> {
+/// Milliseconds of one list, to the last byte, by each of `clients` at once: until all have it.
+pub async fn list(target: &Target, clients: usize, query: &str, at_least: usize) -> Result<f64> {
+    let path = Arc::new(format!("{}{query}", collection("list")));
+    let (elapsed, lengths) = together(target, clients, |mut c, _| {
+        let path = path.clone();
+        async move { c.length(&path).await }
+    })
+    .await?;
+    let short = lengths.iter().find(|n| **n <= at_least * 700);
+    ensure!(short.is_none(), "the list is too short: {short:?} bytes");
+    Ok(elapsed.as_secs_f64() * 1e3)
+}
+
+/// The bytes of the whole list.
+pub async fn whole(target: &Target) -> Result<Bytes> {
     let mut c = target.connect().await?;
-    let started = Instant::now();
-    let length = c.length(&format!("{}{query}", collection("list"))).await?;
-    let ms = started.elapsed().as_secs_f64() * 1e3;
-    ensure!(length > at_least * 700, "the list is too short: {length} bytes");
-    Ok(ms)
+    Ok(c.call(Method::GET, &collection("list"), Bytes::new(), &[]).await?.1)
 }

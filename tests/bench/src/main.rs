@@ -1,18 +1,25 @@
 //! Measures an API server as its clients see it: plain Kubernetes API over TLS, driven with a kubeconfig. See README.md.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
+mod limits;
 mod load;
 mod process;
 mod report;
 mod server;
+mod size;
+mod startup;
+mod store;
 mod target;
 mod watch;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use report::{Better, Row};
+use server::Otter;
 use std::path::PathBuf;
+use std::time::Instant;
 use target::Target;
+use watch::Load;
 
 /// Drives `otter`, and with --compare another API server beside it, round by round in turn.
 #[derive(Parser)]
@@ -26,30 +33,48 @@ struct Args {
     /// Measure the server of this kubeconfig too, alternating, and print ratios.
     #[arg(long)]
     compare: Option<PathBuf>,
+    /// The map that the linker wrote beside the otter: who owns which megabyte.
+    #[arg(long, default_value = "target/release/otter.map")]
+    map: PathBuf,
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
     /// How often each figure is taken; the median counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Objects in the collection that is listed.
+    /// Objects in the collection that is listed on every server.
     #[arg(long, default_value_t = 10_000)]
     objects: usize,
+    /// Objects in the collection that is listed on the otter alone, whole and by 32 clients at once; 0: not measured.
+    #[arg(long, default_value_t = 100_000)]
+    large: usize,
+    /// Objects that an otter of its own is started with, after a tenth of them; 0: not measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    huge: usize,
     /// Watchers of the fan-out.
     #[arg(long, default_value_t = 1_000)]
     watchers: usize,
+    /// Idle watches over HTTP/2; 0: not measured.
+    #[arg(long, default_value_t = 10_000)]
+    idle_watchers: usize,
     /// Seconds of the idle measurement.
     #[arg(long, default_value_t = 20)]
     idle: u64,
+    /// Serve what lies in this folder: the limit that others are measured by.
+    #[arg(long, hide = true)]
+    plain: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
     load::allow_many_files();
+    if let Some(dir) = &args.plain {
+        return limits::serve(dir).await;
+    }
     let started = match &args.kubeconfig {
         Some(_) => None,
-        None => Some(server::Otter::start(&args.otter)?),
+        None => Some(Otter::start(&args.otter)?),
     };
     let own = match (&args.kubeconfig, &started) {
         (Some(path), _) => path.clone(),
@@ -63,81 +88,189 @@ async fn main() -> Result<()> {
     for target in &targets {
         load::prepare(target).await.with_context(|| format!("preparing {}", target.name))?;
     }
-    let rows = measure(&args, &targets).await?;
-    report::print(&targets, &rows, &args.json)?;
+    let mut bench = Bench { args: &args, targets: &targets, otter: started.as_ref(), rows: Vec::new() };
+    bench.writes().await?;
+    bench.reads().await?;
+    bench.limits().await?;
+    bench.watches().await?;
+    bench.processes().await?;
+    bench.large().await?;
+    let mut rows = bench.rows;
     for target in &targets {
         load::clean(target).await?;
     }
-    if let Some(otter) = started {
-        report::binary(&args.otter)?;
-        drop(otter);
+    if started.is_some() {
+        drop(started);
+        rows.extend(startup::measure(&args.otter, args.huge).await?);
+    }
+    report::print(&targets, &rows, &args.json)?;
+    if args.kubeconfig.is_none() {
+        size::print(&args.otter, &args.map)?;
     }
     Ok(())
 }
 
-/// Every figure, each taken `rounds` times on every target in turn.
-async fn measure(args: &Args, targets: &[Target]) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for (clients, objects) in [(1, 400), (16, 2_000), (64, 4_000)] {
-        let mut row = Row::new(format!("creates/s, {clients} clients"), Better::Higher, targets.len());
-        for round in 0..args.rounds {
-            for (i, target) in targets.iter().enumerate() {
-                row.add(i, load::creates(target, clients, objects, round).await?);
-            }
-        }
-        rows.push(row.said());
-    }
-    for (clients, gets) in [(1, 1_000), (64, 12_000)] {
-        let mut row = Row::new(format!("gets/s, {clients} clients"), Better::Higher, targets.len());
-        for _ in 0..args.rounds {
-            for (i, target) in targets.iter().enumerate() {
-                row.add(i, load::gets(target, clients, gets).await?);
-            }
-        }
-        rows.push(row.said());
-    }
-    for target in targets {
-        load::fill(target, args.objects).await?;
-    }
-    let mut whole = Row::new(format!("list of {} whole, ms", args.objects), Better::Lower, targets.len());
-    let mut paged = Row::new("list page of 500, ms".to_owned(), Better::Lower, targets.len());
-    for _ in 0..args.rounds.max(5) {
-        for (i, target) in targets.iter().enumerate() {
-            whole.add(i, load::list(target, "", args.objects).await?);
-            paged.add(i, load::list(target, "?limit=500", 500).await?);
-        }
-    }
-    rows.push(whole.said());
-    rows.push(paged.said());
-    rows.extend(fan_out(args, targets).await?);
-    rows.extend(processes(args, targets).await?);
-    Ok(rows)
+/// One run: every figure is taken on every target in turn, round by round.
+struct Bench<'a> {
+    args: &'a Args,
+    targets: &'a [Target],
+    /// Of the first target, when we started it: what can only be seen from beside it is measured too.
+    otter: Option<&'a Otter>,
+    rows: Vec<Row>,
 }
 
-async fn fan_out(args: &Args, targets: &[Target]) -> Result<Vec<Row>> {
-    let n = args.watchers;
-    let mut p50 = Row::new(format!("watch, {n} watchers, 20 events/s, p50 ms"), Better::Lower, targets.len());
-    let mut p99 = Row::new(format!("watch, {n} watchers, 20 events/s, p99 ms"), Better::Lower, targets.len());
-    for round in 0..args.rounds {
-        for (i, target) in targets.iter().enumerate() {
-            let latency = watch::fan_out(target, n, 20, 100, round).await?;
-            p50.add(i, latency.p50_ms);
-            p99.add(i, latency.p99_ms);
-        }
+impl Bench<'_> {
+    fn row(&self, what: String, better: Better) -> Row {
+        Row::new(what, better, self.targets.len())
     }
-    Ok(vec![p50.said(), p99.said()])
-}
 
-async fn processes(args: &Args, targets: &[Target]) -> Result<Vec<Row>> {
-    let mut memory = Row::new("resident memory, MiB".to_owned(), Better::Lower, targets.len());
-    let mut idle = Row::new(format!("idle CPU over {} s, % of a core", args.idle), Better::Lower, targets.len());
-    for (i, target) in targets.iter().enumerate() {
-        let Some(pid) = process::listening_on(target.port) else { continue };
-        memory.add(i, process::resident_mib(pid)?);
-        let before = process::cpu_seconds(pid)?;
-        tokio::time::sleep(std::time::Duration::from_secs(args.idle)).await;
-        #[allow(clippy::cast_precision_loss, reason = "seconds")]
-        idle.add(i, (process::cpu_seconds(pid)? - before) / args.idle as f64 * 100.0);
+    async fn writes(&mut self) -> Result<()> {
+        for (clients, objects) in [(1, 400), (16, 2_000), (64, 6_400), (256, 10_240)] {
+            let row = |what: &str| self.row(format!("{what}/s, {clients} clients"), Better::Higher);
+            let mut rows = [row("creates"), row("updates"), row("deletes")];
+            for round in 0..self.args.rounds {
+                for (i, target) in self.targets.iter().enumerate() {
+                    let rates = load::writes(target, clients, objects, round).await?;
+                    rows.iter_mut()
+                        .zip([rates.creates, rates.updates, rates.deletes])
+                        .for_each(|(row, n)| row.add(i, n));
+                }
+            }
+            self.rows.extend(rows.map(Row::said));
+        }
+        Ok(())
     }
-    Ok(vec![memory.said(), idle.said()])
+
+    async fn reads(&mut self) -> Result<()> {
+        for target in self.targets {
+            load::fill(target, 0, self.args.objects).await?;
+        }
+        let n = self.args.objects;
+        let lists: [(String, usize, &str, usize); 4] = [
+            (format!("list of {n} whole, ms"), 1, "", n),
+            ("list page of 500 of them, ms".to_owned(), 1, "?limit=500", 500.min(n)),
+            ("list of a hundredth by label, ms".to_owned(), 1, "?labelSelector=slot%3Ds7", n / 100),
+            (format!("list of {n} by 32 clients, ms until all have it"), 32, "", n),
+        ];
+        for (what, clients, query, at_least) in lists {
+            let mut row = self.row(what, Better::Lower);
+            for _ in 0..self.args.rounds {
+                for (i, target) in self.targets.iter().enumerate() {
+                    row.add(i, load::list(target, clients, query, at_least).await?);
+                }
+            }
+            self.rows.push(row.said());
+        }
+        for (clients, gets) in [(1, 2_000), (64, 16_000)] {
+            let mut row = self.row(format!("gets/s, {clients} clients"), Better::Higher);
+            for _ in 0..self.args.rounds {
+                for (i, target) in self.targets.iter().enumerate() {
+                    row.add(i, load::gets(target, clients, gets).await?);
+                }
+            }
+            self.rows.push(row.said());
+        }
+        let mut row = self.row("mixed/s (70 % get, 10 % list, create, delete), 64 clients".to_owned(), Better::Higher);
+        for round in 0..self.args.rounds {
+            for (i, target) in self.targets.iter().enumerate() {
+                row.add(i, load::mixed(target, 6_400, round).await?);
+            }
+        }
+        self.rows.push(row.said());
+        Ok(())
+    }
+
+    /// Beside what the machine can do at all with the same bytes, in turn with it.
+    async fn limits(&mut self) -> Result<()> {
+        let Some(otter) = self.otter else { return Ok(()) };
+        let target = &self.targets[0];
+        let plain = limits::Plain::start(&otter.data(), &load::one(target).await?, &load::whole(target).await?)?;
+        let limit = plain.target()?;
+        let mut gets = self.row("gets/s, 64 clients, beside plain hyper".to_owned(), Better::Higher);
+        let mut creates = self.row("creates/s, 64 clients, beside plain hyper".to_owned(), Better::Higher);
+        let mut lists = self.row(format!("list of {}, ms, beside plain hyper", self.args.objects), Better::Lower);
+        for round in 0..self.args.rounds {
+            gets.add(0, load::gets(target, 64, 16_000).await?);
+            gets.add_limit(load::gets(&limit, 64, 16_000).await?);
+            creates.add(0, load::creates(target, 64, 6_400, round).await?);
+            creates.add_limit(load::creates(&limit, 64, 6_400, round).await?);
+            lists.add(0, load::list(target, 1, "", self.args.objects).await?);
+            lists.add_limit(load::list(&limit, 1, "", self.args.objects).await?);
+        }
+        self.rows.extend([gets, creates, lists].map(Row::said));
+        drop(plain);
+        let dir = tempfile::Builder::new().prefix("bench-store-").tempdir_in("target")?;
+        for (writers, total) in [(1, 2_000), (64, 32_000)] {
+            let mut row =
+                self.row(format!("store alone: creates/s, {writers} writers, beside raw SQLite"), Better::Higher);
+            for round in 0..self.args.rounds {
+                row.add(0, store::creates(dir.path(), writers, total, round).await?);
+                row.add_limit(limits::sqlite(dir.path(), writers, total, round)?);
+            }
+            self.rows.push(row.said());
+        }
+        Ok(())
+    }
+
+    async fn watches(&mut self) -> Result<()> {
+        let all = Load { watchers: self.args.watchers, per_second: 100, events: 400, collections: 1, writers: 4 };
+        self.fan_out(&format!("watch, {} of everything, 100 events/s", all.watchers), all, self.targets.len()).await?;
+        let spread = Load { per_second: 1_000, events: 4_000, collections: load::SPREAD, writers: 16, ..all };
+        let what = format!("watch, {} over {} namespaces, 1,000 events/s", all.watchers, load::SPREAD);
+        self.fan_out(&what, spread, 1).await?;
+        if let (Some(otter), 1..) = (self.otter, self.args.idle_watchers) {
+            let mut row = self.row(format!("MiB for {} idle watches", self.args.idle_watchers), Better::Lower);
+            row.add(0, watch::idle(&self.targets[0], otter.pid(), self.args.idle_watchers).await?);
+            self.rows.push(row.said());
+        }
+        Ok(())
+    }
+
+    async fn fan_out(&mut self, what: &str, load: Load, targets: usize) -> Result<()> {
+        let mut p50 = self.row(format!("{what}, p50 ms"), Better::Lower);
+        let mut p99 = self.row(format!("{what}, p99 ms"), Better::Lower);
+        for round in 0..self.args.rounds {
+            for (i, target) in self.targets.iter().take(targets).enumerate() {
+                let latency = watch::fan_out(target, load, round).await?;
+                p50.add(i, latency.p50_ms);
+                p99.add(i, latency.p99_ms);
+            }
+        }
+        self.rows.extend([p50.said(), p99.said()]);
+        Ok(())
+    }
+
+    async fn processes(&mut self) -> Result<()> {
+        let mut memory = self.row("resident memory, MiB".to_owned(), Better::Lower);
+        let mut idle = self.row(format!("idle CPU over {} s, % of a core", self.args.idle), Better::Lower);
+        for (i, target) in self.targets.iter().enumerate() {
+            let Some(pid) = process::listening_on(target.port) else { continue };
+            memory.add(i, process::resident_mib(pid)?);
+            let before = process::cpu_seconds(pid)?;
+            let started = Instant::now();
+            tokio::time::sleep(std::time::Duration::from_secs(self.args.idle)).await;
+            idle.add(i, (process::cpu_seconds(pid)? - before) / started.elapsed().as_secs_f64() * 100.0);
+        }
+        self.rows.extend([memory.said(), idle.said()]);
+        Ok(())
+    }
+
+    /// Lists of many objects, and what 32 of them at once cost the server in memory.
+    async fn large(&mut self) -> Result<()> {
+        let (Some(otter), n @ 1..) = (self.otter, self.args.large) else { return Ok(()) };
+        let target = &self.targets[0];
+        load::fill(target, self.args.objects, n).await?;
+        let mut whole = self.row(format!("list of {n} whole, ms"), Better::Lower);
+        let mut many = self.row(format!("list of {n} by 32 clients, ms until all have it"), Better::Lower);
+        let mut grown = self.row(format!("MiB more while 32 clients list {n}"), Better::Lower);
+        for _ in 0..self.args.rounds {
+            whole.add(0, load::list(target, 1, "", n).await?);
+            process::forget_peak(otter.pid())?;
+            let before = process::resident_mib(otter.pid())?;
+            many.add(0, load::list(target, 32, "", n).await?);
+            grown.add(0, process::peak_mib(otter.pid())? - before);
+        }
+        self.rows.extend([whole, many, grown].map(Row::said));
+        Ok(())
+    }
 }

@@ -7,7 +7,8 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{DigitallySignedStruct, SignatureScheme};
@@ -78,6 +79,41 @@ impl Target {
         let (send, driver) = http1::handshake(TokioIo::new(tls)).await?;
         tokio::spawn(driver);
         Ok(Connection { send, host: format!("{}:{}", self.host, self.port), bearer: self.bearer.clone() })
+    }
+}
+
+/// One HTTP/2 connection: many requests at once.
+#[derive(Clone)]
+pub struct Multiplexed {
+    send: http2::SendRequest<Full<Bytes>>,
+    authority: String,
+    bearer: Option<String>,
+}
+
+impl Target {
+    pub async fn connect_h2(&self) -> Result<Multiplexed> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let name = ServerName::try_from(self.host.clone())?;
+        let mut config = (**self.tls.config()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
+        let (send, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await?;
+        tokio::spawn(driver);
+        Ok(Multiplexed { send, authority: format!("{}:{}", self.host, self.port), bearer: self.bearer.clone() })
+    }
+}
+
+impl Multiplexed {
+    pub async fn get(&mut self, path: &str) -> Result<hyper::Response<Incoming>> {
+        self.send.ready().await?;
+        let mut request = Request::builder()
+            .uri(format!("https://{}{path}", self.authority))
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, "bench");
+        if let Some(bearer) = &self.bearer {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        Ok(self.send.send_request(request.body(Full::new(Bytes::new()))?).await?)
     }
 }
 

@@ -1,0 +1,33 @@
+//! The store alone, in this process: what is left of the disk's own rate.
+
+use anyhow::Result;
+use otternauts_store::{Body, Key, Op, Precondition, SqliteOptions, Store, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// Creates a second of 1 KiB by `writers` tasks, each waiting for its answer.
+pub async fn creates(dir: &Path, writers: usize, total: usize, round: usize) -> Result<f64> {
+    let store = Store::sqlite(SqliteOptions::new(dir.join(format!("store-{writers}-{round}.db"))))?;
+    let each = total / writers;
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..writers)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for i in 0..each {
+                    let body = Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1 };
+                    let key = Key::new("loads.bench.example.com", "default", format!("w{writer}-{i}"));
+                    store.commit(vec![Write { key, precondition: Precondition::Absent, op: Op::Put(body) }]).await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    let elapsed = started.elapsed();
+    store.close().await?;
+    #[allow(clippy::cast_precision_loss, reason = "a count")]
+    Ok((each * writers) as f64 / elapsed.as_secs_f64())
+}
