@@ -28,7 +28,7 @@ pub use port::Port;
 pub use probe::{Check, Probe};
 pub use project::{Compiled, File, Project, Shared, Source, compile, compile_tree, registries};
 pub use render::{Identity, Inline, InlineKind, Rendered, RenderedService, label, render, swarm_stack_name};
-pub use route::{CERT_RESOLVER, INGRESS_NETWORK, Place, ROUTES_LABEL, Route, rank, routes, rule};
+pub use route::{CERT_RESOLVER, INGRESS_NETWORK, NOWHERE, Place, ROUTES_LABEL, Route, rank, routes, rule};
 pub use service::Service;
 pub use tree::{Entry, MAX_ALIASES, MAX_BYTES, MAX_DEPTH, Node, Position, Value, parse};
 

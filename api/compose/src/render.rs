@@ -1,7 +1,7 @@
 //! The canonical document for `docker stack deploy --compose-file -`: JSON, which is YAML, with every `$` doubled.
 
 use crate::project::{Project, Shared, Source};
-use crate::route::{self, INGRESS_NETWORK, Joined, Place};
+use crate::route::{self, INGRESS_NETWORK, Joined, NOWHERE, Place};
 use crate::service::Service;
 use otternauts_meta::Secret;
 use serde_json::{Map, Value as Json, json};
@@ -141,7 +141,7 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
                 service.name, who.stack
             ));
         }
-        let joined = route::join(service, who.ingress, &network, &owner);
+        let joined = route::join(service, who.ingress.as_ref(), &network, &owner);
         on_ingress |= joined.is_some();
         let spec_sha256 = spec_hash(service, project, &configs, &secrets, who, joined.as_ref());
         let body = labelled(service, &spec_sha256, who, joined);
@@ -258,6 +258,7 @@ fn labelled(service: &Service, spec_sha256: &str, who: &Identity, joined: Option
     if let Some(joined) = joined {
         body.insert("networks".into(), joined.networks);
         routing = joined.labels;
+        routing.extend(joined.withheld.into_iter().map(|label| (label, json!(NOWHERE))));
     }
     let deploy = body.entry("deploy").or_insert_with(|| json!({}));
     if let Some(deploy) = deploy.as_object_mut() {

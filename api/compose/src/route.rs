@@ -6,6 +6,7 @@ use otternauts_types::cluster::IngressProvider;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The overlay network that the cluster's ingress and all services with domains share. Its name does not depend on the provider:
 /// changing the provider restarts no task.
@@ -16,15 +17,20 @@ pub const ROUTES_LABEL: &str = "otternauts.dev/routes";
 pub const CERT_RESOLVER: &str = "acme";
 /// Where a container without any stated port is asked.
 const DEFAULT_PORT: u16 = 80;
+/// No request has this host: the name is reserved.
+pub const NOWHERE: &str = "Host(`otternauts.invalid`)";
 /// Paths count for a route's priority up to this length.
 const MAX_PATH: usize = 1023;
 
 /// The ingress of the cluster that a stack is rendered for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     pub provider: IngressProvider,
     /// When the Stack was created, in Unix seconds: of two with the same domain the older keeps it.
     pub created: i64,
+    /// The hosts and paths that the ingress controller has given to the Stack. Others are not routed before it has: they may
+    /// belong to another Stack (K13).
+    pub granted: BTreeSet<(String, String)>,
 }
 
 /// One host and path, and the port of the container that answers.
@@ -62,10 +68,13 @@ pub(crate) struct Joined {
     /// The service's networks in the document, with the ingress network under its key.
     pub networks: Json,
     pub labels: Map<String, Json>,
+    /// Labels that say [`NOWHERE`] until the ingress controller knows better. They are no part of the service's hash: what is
+    /// granted later is no change of it.
+    pub withheld: Vec<String>,
 }
 
 /// `None`: the service has no domains, or nobody of ours serves them. `key` names the network in the document.
-pub(crate) fn join(service: &Service, place: Option<Place>, key: &str, who: &Who<'_>) -> Option<Joined> {
+pub(crate) fn join(service: &Service, place: Option<&Place>, key: &str, who: &Who<'_>) -> Option<Joined> {
     let place = place.filter(|p| p.provider != IngressProvider::None)?;
     let routes = routes(service);
     if routes.is_empty() || service.is_job() {
@@ -76,12 +85,16 @@ pub(crate) fn join(service: &Service, place: Option<Place>, key: &str, who: &Who
         _ => Map::from_iter([("default".to_owned(), json!({}))]),
     };
     networks.insert(key.to_owned(), json!({}));
-    let mut labels = Map::new();
+    let (mut labels, mut withheld) = (Map::new(), Vec::new());
     labels.insert(ROUTES_LABEL.into(), json!(json!(routes).to_string()));
     if place.provider == IngressProvider::Traefik {
         labels.extend(traefik(&routes, service, place, who).into_iter().map(|(k, v)| (k, Json::String(v))));
+        let id = router_name(who.swarm_stack, &service.name);
+        let waits = |r: &Route| !place.granted.contains(&(r.host.clone(), r.path.clone()));
+        let waiting = routes.iter().enumerate().filter(|(_, r)| waits(r));
+        withheld.extend(waiting.map(|(i, _)| format!("traefik.http.routers.{id}-{i}.rule")));
     }
-    Some(Joined { networks: Json::Object(networks), labels })
+    Some(Joined { networks: Json::Object(networks), labels, withheld })
 }
 
 /// Whose service it is.
@@ -93,7 +106,7 @@ pub(crate) struct Who<'a> {
 
 /// Labels for Traefik 3 (OT-32), but for `tls.certresolver`: with it Traefik asks for a certificate at once, so the ingress
 /// controller adds it when DNS and port 80 are right (OT-36).
-fn traefik(routes: &[Route], service: &Service, place: Place, who: &Who<'_>) -> Vec<(String, String)> {
+fn traefik(routes: &[Route], service: &Service, place: &Place, who: &Who<'_>) -> Vec<(String, String)> {
     let id = router_name(who.swarm_stack, &service.name);
     let mut labels = vec![
         ("traefik.enable".to_owned(), "true".to_owned()),

@@ -3,7 +3,7 @@
 use crate::observed::Claim;
 use crate::proxy::{ACME_CA, Desired, acme_ca, directory, image};
 use crate::routes::Table;
-use otternauts_compose::{CERT_RESOLVER, INGRESS_NETWORK};
+use otternauts_compose::{CERT_RESOLVER, INGRESS_NETWORK, NOWHERE};
 use otternauts_types::cluster::{Acme, Ingress};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,8 +12,6 @@ const IMAGE: &str = "traefik";
 const VERSION: &str = "v3.6.1";
 /// Older ones speak a version of Docker's API that Docker 29 refuses, and find no service.
 const OLDEST: (u32, u32, u32) = (3, 6, 1);
-/// No request has this host: the name is reserved.
-const NOWHERE: &str = "Host(`otternauts.invalid`)";
 
 pub fn stack(ingress: &Ingress, acme: Option<&Acme>) -> Result<Desired, String> {
     let (image, version) = image(ingress, IMAGE, VERSION);

@@ -23,7 +23,23 @@ fn rendered(text: &str, ingress: Option<Place>) -> (Rendered, Json) {
 }
 
 fn place(provider: IngressProvider) -> Option<Place> {
-    Some(Place { provider, created: 1_700_000_000 })
+    let all = [("shop.example.com", "/"), ("api.example.com", "/v1"), ("shop.example.com", "/admin")];
+    let granted = all.map(|(host, path)| (host.to_owned(), path.to_owned())).into();
+    Some(Place { provider, created: 1_700_000_000, granted })
+}
+
+#[test]
+fn a_domain_is_not_routed_before_it_is_granted_k13() {
+    let (granted, _) = rendered(TEXT, place(IngressProvider::Traefik));
+    let nothing = place(IngressProvider::Traefik)
+        .map(|p| Place { granted: [("shop.example.com".into(), "/".into())].into(), ..p });
+    let (new, document) = rendered(TEXT, nothing);
+    let labels = &document["services"]["web"]["deploy"]["labels"];
+    let id = router_name(&new.stack_name, "web");
+    assert_eq!(labels[format!("traefik.http.routers.{id}-0.rule")], "Host(`shop.example.com`)");
+    assert_eq!(labels[format!("traefik.http.routers.{id}-1.rule")], NOWHERE);
+    let hashes = |r: &Rendered| r.services.iter().map(|s| s.spec_sha256.clone()).collect::<Vec<_>>();
+    assert_eq!(hashes(&granted), hashes(&new), "a grant is no change of the service");
 }
 
 #[test]
