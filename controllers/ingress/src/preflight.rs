@@ -2,6 +2,7 @@
 
 use crate::verdict::Preflight;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,12 +14,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Looks at a host of a cluster with these addresses.
 pub async fn look(host: &str, cluster: &BTreeSet<IpAddr>) -> Preflight {
     let found = resolve(host).await;
-    let Some(address) = found.iter().find(|a| cluster.contains(a)) else { return Preflight::Dns(found) };
-    match timeout(PATIENCE, answers(host, SocketAddr::new(*address, 80))).await {
-        Ok(Ok(())) => Preflight::Fine,
-        Ok(Err(e)) => Preflight::Port80(format!("{address}:80: {e}")),
-        Err(_) => Preflight::Port80(format!("{address}:80: no answer within {} s", PATIENCE.as_secs())),
+    if !found.iter().any(|a| cluster.contains(a)) {
+        return Preflight::Dns(found);
     }
+    // The authority may ask any of them, also one that we do not know as the cluster's: a server's second family, or a mistake.
+    for address in &found {
+        match timeout(PATIENCE, answers(host, SocketAddr::new(*address, 80))).await {
+            Ok(Ok(())) => {}
+            // This machine may have no IPv6 at all.
+            Ok(Err(e)) if e.kind() == ErrorKind::NetworkUnreachable && !cluster.contains(address) => {}
+            Ok(Err(e)) => return Preflight::Port80(format!("{address}:80: {e}")),
+            Err(_) => return Preflight::Port80(format!("{address}:80: no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+    Preflight::Fine
 }
 
 /// The addresses of a name, as this machine resolves it; none when it has none.

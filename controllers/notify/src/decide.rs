@@ -161,6 +161,9 @@ fn events(asker: &Asker<'_>, observed: &Observed) -> Vec<Pending> {
     found
 }
 
+/// The reason of Events that a rule of somebody's asks for each time, within its own cooldown: none repeats another.
+const EACH_TIME: &str = "HealAlert";
+
 /// Whether an Event says what a condition says, or what was said before.
 fn is_known(asker: &Asker<'_>, observed: &Observed, happening: &Happening) -> bool {
     let (uid, reason) = (&happening.object.uid, &happening.reason);
@@ -170,6 +173,9 @@ fn is_known(asker: &Asker<'_>, observed: &Observed, happening: &Happening) -> bo
         if by_condition || is_open {
             return true;
         }
+    }
+    if reason == EACH_TIME {
+        return false;
     }
     let text = digest(&shortened(&happening.note));
     let same = asker.status.told.iter().filter(|t| t.uid == *uid && t.reason == *reason && t.text_sha256 == text);

@@ -87,18 +87,21 @@ impl Alert {
         hex(&self.fingerprint).then(|| format!("alert-{}-{began:x}-{what}", self.fingerprint.to_ascii_lowercase()))
     }
 
+    /// With its state and its beginning: the end of an alert, and the next one, are news to whoever was told of this one.
     fn note(&self) -> String {
         let text = |name: &str| self.annotations.get(name).map_or("", |t| t.trim());
         let mut note = [text("summary"), text("description")].join(": ").trim_matches([':', ' ']).to_owned();
         if note.is_empty() {
             note.push_str("an alert without a summary");
         }
-        let mut end = note.len().min(NOTE);
+        let state = if self.is_firing() { "firing" } else { "resolved" };
+        let since = format!(" ({state}; began {})", self.starts_at);
+        let mut end = note.len().min(NOTE.saturating_sub(since.len()));
         while !note.is_char_boundary(end) {
             end -= 1;
         }
         note.truncate(end);
-        note
+        note + &since
     }
 
     /// CamelCase as Kubernetes wants reasons; what no alert is named like becomes `Alert`.

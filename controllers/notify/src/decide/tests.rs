@@ -247,6 +247,16 @@ fn an_event_is_told_once_and_its_repetitions_after_the_interval() {
 }
 
 #[test]
+fn what_a_rule_asks_to_be_told_is_told_each_time() {
+    let mut story = Story::new(spec("0s", "0s", "4h"));
+    for at in [1, 400, 800] {
+        story.happens(at, "web", Severity::Warning, "HealAlert", "rule quiet: unhealthy for 1m");
+        story.tells(at, &["Event web HealAlert"]);
+        story.tells(at + 1, &[]);
+    }
+}
+
+#[test]
 fn a_restart_repeats_nothing_and_loses_nothing() {
     let mut story = Story::new(spec("0s", "0s", "4h"));
     story.stands(0, "web", "Unhealthy");

@@ -35,11 +35,13 @@ fn an_alert_is_one_event_when_it_fires_and_another_when_it_is_over() {
     let firing = event_of("firing");
     assert_eq!(firing["metadata"], json!({"name": "alert-c0ffee00-19b76daa9f4-firing", "namespace": "default"}));
     assert_eq!((&firing["type"], &firing["reason"]), (&json!("Warning"), &json!("OtternautsServerNotReady")));
-    assert_eq!((&firing["note"], &firing["action"]), (&json!("It is ill: Very."), &json!("Firing")));
+    let note = "It is ill: Very. (firing; began 2026-01-01T00:00:00.5Z)";
+    assert_eq!((&firing["note"], &firing["action"]), (&json!(note), &json!("Firing")));
     assert_eq!(event_of("firing"), firing, "told twice, it has the same name");
     let resolved = event_of("resolved");
     assert_eq!((&resolved["type"], &resolved["action"]), (&json!("Normal"), &json!("Resolved")));
     assert_ne!(resolved["metadata"]["name"], firing["metadata"]["name"]);
+    assert_ne!(resolved["note"], firing["note"], "the end is no repetition");
 }
 
 #[test]
