@@ -1,9 +1,11 @@
 //! A real Prometheus scrapes the running binary under scripted work and an incident; every panel and every rule has data.
 
 use super::{program, work};
+use crate::notify::receiver::{Answer, Receiver};
+use crate::notify::{messages, notifier_of, webhook};
 use otternauts_dashboards::{alerts, boards, lint, rules};
 use otternauts_harness::{Otter, kubectl, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -214,10 +216,13 @@ fn every_panel_every_rule_and_the_mixins_series_have_data() {
         .filter(|rule| rule["health"] != "ok")
         .collect();
     assert!(sick.is_empty(), "{sick:#?}");
-    let targets = prometheus.get("/api/v1/targets", &[]).json();
-    for target in targets["data"]["activeTargets"].as_array().expect("targets") {
-        assert_eq!(target["health"], "up", "{target}");
-    }
+    // One scrape may take longer than its second on a busy machine: the next does not.
+    until("all targets to be up", PATIENCE, || {
+        let targets = prometheus.get("/api/v1/targets", &[]).json();
+        let all = targets["data"]["activeTargets"].as_array().expect("targets").clone();
+        let down: Vec<_> = all.into_iter().filter(|t| t["health"] != "up").collect();
+        if down.is_empty() { Ok(()) } else { Err(down) }
+    });
     assert!(alerts::all().count() > 30);
 }
 
@@ -229,6 +234,11 @@ fn an_alert_goes_through_alertmanager_to_an_event_on_its_object() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let Some(alertmanager) = alertmanager(test, &otter, &dir) else { return };
     let Some(prometheus) = prometheus(test, &otter, &dir, Some(&alertmanager)) else { return };
+    let key = format!("--from-literal=key={}", crate::notify::KEY);
+    otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "signing", &key]).ok();
+    let receiver = Receiver::start(|_| Answer::Status(200, ""));
+    let selector = json!({"reasons": ["OtternautsServerNotReady"]});
+    notifier_of(&otter, "otternauts-system", "ops", &webhook(&receiver.url("/")), &selector, "0s");
     work(&otter);
     let fires = || prometheus.query("ALERTS{alertname=\"OtternautsServerNotReady\",alertstate=\"firing\"}");
     until("the alert", PATIENCE, || if fires().is_empty() { Err(prometheus.query("ALERTS")) } else { Ok(()) });
@@ -244,7 +254,8 @@ fn an_alert_goes_through_alertmanager_to_an_event_on_its_object() {
     assert_eq!(about["uid"], uid.as_str(), "{event}");
     assert_eq!((&event["type"], &event["action"]), (&"Warning".into(), &"Firing".into()), "{event}");
     assert!(event["note"].as_str().is_some_and(|n| n.contains("harbour")), "{event}");
-    assert_eq!(events().len(), 1, "what is told again is written once");
+    messages(&receiver, &["event harbour OtternautsServerNotReady"]);
+    assert_eq!(events().len(), 1, "one alert is one Event");
     // Over HTTP/1.1: some curls take the end of a stream whose body was not read for an error, and lose the answer.
     let args = ["--http1.1", "-X", "POST", "-d", "{}", "-o", "/dev/null", "-w", "%{http_code}"];
     assert_eq!(otter.curl("/hooks/alertmanager", &args).ok(), "403", "nobody posts without the right to");
