@@ -1,6 +1,7 @@
 //! The integration tests: the built `otter`, real kubectl, real sshd, real dockerd. One binary, so that it links once.
 
 mod access;
+mod backup;
 mod disk;
 mod durability;
 mod examples;

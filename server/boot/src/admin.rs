@@ -1,18 +1,23 @@
 //! What `/admin/…` does: keys and backups of the running server.
 
+use crate::backups::{About, Backups, Made};
 use crate::keys::{Keys, Progress};
 use bytes::Bytes;
 use futures::StreamExt as _;
-use otternauts_http::{Admin, AdminAnswer, AdminRequest, AdminStream};
+use otternauts_http::{Admin, AdminAnswer, AdminRequest, AdminStream, BodyError};
 use otternauts_meta::Status;
-use otternauts_vault::Identity;
+use otternauts_vault::{Identity, Recipient, recipients};
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Lines that wait for a slow client; the work goes on without them.
 const LINES: usize = 1024;
+/// A backup on its way: so many pieces of this size wait for a slow client.
+const CHUNKS: usize = 4;
+const CHUNK: usize = 64 << 10;
 
 /// How to rotate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +27,24 @@ pub struct RotateRequest {
     pub root: bool,
 }
 
+/// Who can open the backup, beside the server's recovery keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BackupRequest {
+    pub recipients: Vec<String>,
+}
+
+/// The line before the bytes of a backup, or instead of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "camelCase")]
+pub enum BackupLine {
+    Made(About),
+    Failed { message: String },
+}
+
 pub struct Administration {
     pub keys: Arc<Keys>,
+    pub backups: Arc<Backups>,
 }
 
 impl Admin for Administration {
@@ -42,7 +63,12 @@ impl Admin for Administration {
                     let request: RotateRequest = read(&body)?;
                     Ok(AdminAnswer::Stream(rotate(&self.keys, request)))
                 }
-                AdminRequest::Backup => Err(Status::bad_request("backups are not in this build")),
+                AdminRequest::Backup => {
+                    let request: BackupRequest = read(&body)?;
+                    let readers = recipients::parse_all(&request.recipients);
+                    let readers = readers.map_err(|error| Status::bad_request(error.to_string()))?;
+                    Ok(AdminAnswer::Stream(backup(&self.backups, readers)))
+                }
             }
         })
     }
@@ -77,6 +103,45 @@ fn rotate(keys: &Arc<Keys>, request: RotateRequest) -> AdminStream {
     });
     let next = |mut out: mpsc::Receiver<Bytes>| async move { Some((Ok(out.recv().await?), out)) };
     futures::stream::unfold(out, next).boxed()
+}
+
+/// The line, then the file. Nothing is made once the client has gone; the file goes with the stream.
+fn backup(backups: &Arc<Backups>, readers: Vec<Recipient>) -> AdminStream {
+    let (chunks, out) = mpsc::channel::<Result<Bytes, BodyError>>(CHUNKS);
+    let backups = Arc::clone(backups);
+    tokio::spawn(async move {
+        let made = match backups.make(readers).await {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!(error = %format_args!("{error:#}"), "no backup was made");
+                let _gone = chunks.send(Ok(line(&BackupLine::Failed { message: format!("{error:#}") }))).await;
+                return;
+            }
+        };
+        let sending = tokio::task::spawn_blocking(move || send(&made, &chunks));
+        if let Ok(Err(error)) = sending.await {
+            tracing::warn!(error = %format_args!("{error:#}"), "a backup was made and not fetched whole");
+        }
+    });
+    let next = |mut out: mpsc::Receiver<_>| async move { Some((out.recv().await?, out)) };
+    futures::stream::unfold(out, next).boxed()
+}
+
+fn send(made: &Made, chunks: &mpsc::Sender<Result<Bytes, BodyError>>) -> anyhow::Result<()> {
+    let send = |chunk| chunks.blocking_send(chunk).map_err(|_| anyhow::anyhow!("the client has gone"));
+    send(Ok(line(&BackupLine::Made(made.about.clone()))))?;
+    let mut file = std::fs::File::open(made.path())?;
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                chunk.truncate(read);
+                send(Ok(chunk.into()))?;
+            }
+            Err(error) => return send(Err(Box::new(error))),
+        }
+    }
 }
 
 async fn rotate_root(keys: &Keys) -> anyhow::Result<Progress> {

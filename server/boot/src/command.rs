@@ -1,5 +1,6 @@
 //! The commands of this room, as `otter` offers them beside those of the client.
 
+use crate::backup_command::{self, BackupCommand};
 use crate::config::{Config, ServeArgs};
 use crate::controllers::{self, ControllersArgs};
 use crate::keys_command::{self, KeysCommand};
@@ -30,6 +31,8 @@ enum Command {
     Kubeconfig(KubeconfigArgs),
     #[command(subcommand)]
     Keys(KeysCommand),
+    #[command(subcommand)]
+    Backup(BackupCommand),
 }
 
 /// For `otter --help` and completion: the commands that [`run`] takes.
@@ -60,6 +63,10 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             block_on(controllers::run_apart(args))
         }
         Command::Kubeconfig(args) => users::run(&args, clock::now()),
+        Command::Backup(command) => {
+            start_quiet_logs();
+            block_on(backup_command::run(command, secret_key))
+        }
         Command::Keys(command) => {
             start_quiet_logs();
             block_on(keys_command::run(command, secret_key))

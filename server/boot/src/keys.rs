@@ -94,6 +94,24 @@ impl Keys {
         Ok(Self::new(registry, vault, data, identity, from_data_dir))
     }
 
+    /// Keeps the keys from changing for as long as the guard lives.
+    pub async fn hold_still(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.busy.lock().await
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The root key, for tests of backups.
+    pub fn root(&self) -> Arc<Identity> {
+        Arc::clone(&self.root.lock())
+    }
+
+    pub fn data(&self) -> anyhow::Result<Arc<DataDir>> {
+        self.data.upgrade().context("the server is stopping")
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -118,7 +136,7 @@ impl Keys {
 
     /// A new data key for every sealed object. Where one was begun before, that one is ended and no other begun.
     pub async fn rotate(&self, mut tell: impl FnMut(Progress) + Send) -> anyhow::Result<()> {
-        let Ok(_alone) = self.busy.try_lock() else { bail!("another change of the keys is under way") };
+        let _alone = self.busy.lock().await;
         let resumed = self.is_rotating();
         if !resumed {
             let change = self.vault.with_new_key()?;
@@ -174,8 +192,8 @@ impl Keys {
 
     /// A new root key. The data keys stay as they are, so no object is touched.
     pub async fn rotate_root(&self, next: Identity, keep_file: bool) -> anyhow::Result<Progress> {
-        let Ok(_alone) = self.busy.try_lock() else { bail!("another change of the keys is under way") };
-        let data = self.data.upgrade().context("the server is stopping")?;
+        let _alone = self.busy.lock().await;
+        let data = self.data()?;
         seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;
         let root = next.recipient();
         *self.root.lock() = Arc::new(next);

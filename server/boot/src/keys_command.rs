@@ -91,7 +91,7 @@ pub async fn run(command: KeysCommand, secret_key: Option<Secret<String>>) -> an
 
 /// A store on which no server runs, with its keys.
 pub struct Offline {
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     store: Store,
     /// Locked for as long as this lives.
     _data: Arc<DataDir>,
@@ -104,7 +104,7 @@ impl Offline {
         let found = seal::find(&data, secret_key, file)?;
         let store = serve::open_plain_store(&data)?;
         let unlocked = found.unlock(&data, &store, &[]).await?;
-        let keys = Keys::open(&data, store.clone(), unlocked).await?;
+        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         Ok(Self { keys, store, _data: data })
     }
 

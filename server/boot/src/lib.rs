@@ -3,6 +3,8 @@
 mod accounts;
 mod admin;
 mod alerts;
+mod backup_command;
+mod backups;
 mod clock;
 mod command;
 mod config;

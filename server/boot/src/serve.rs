@@ -5,6 +5,7 @@ mod tests;
 
 use crate::admin::Administration;
 use crate::alerts::Alerts;
+use crate::backups::Backups;
 use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
 use crate::handler::ApiHandler;
@@ -81,6 +82,7 @@ impl Server {
         let unlocked = found.unlock(&data, &store, &recovery).await?;
         let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
         let data = Arc::new(data);
+        Backups::tidy(&data)?;
         let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         let registry = keys.registry().clone();
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
@@ -97,7 +99,8 @@ impl Server {
         parts.pages = Some(Arc::new(Pages::new(registry.clone(), fleet.clone())));
         let alerts = Arc::new(Alerts::default());
         parts.alerts = Some(Arc::clone(&alerts) as Arc<dyn AlertSink>);
-        parts.admin = Some(Arc::new(Administration { keys: Arc::clone(&keys) }));
+        let backups = Arc::new(Backups::new(Arc::clone(&keys)));
+        parts.admin = Some(Arc::new(Administration { keys: Arc::clone(&keys), backups: Arc::clone(&backups) }));
         let api = Api::new(parts);
         alerts.connect(inside::client(api.clone(), Controller::Notify));
         if let Some(logs) = logs {

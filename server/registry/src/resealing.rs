@@ -127,7 +127,7 @@ impl Registry {
             let bytes = [&body.head[..], b"0", &body.tail[..]].concat();
             let object = as_object(serde_json::from_slice(&bytes).unwrap_or_default());
             let anew = self.seal_anew(&definition, object).map_err(|error| Error::Engine(Box::new(error)))?;
-            *body = Body { schema: body.schema, ..anew };
+            *body = Body { schema: body.schema, leaving: body.leaving, ..anew };
         }
         Ok(writes)
     }

@@ -161,6 +161,13 @@ impl Vault {
         self.keys.load().numbers()
     }
 
+    /// A short name of the store that the keys belong to, for files: it says nothing of the keys.
+    pub fn store_name(&self) -> String {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(format!("name|{}", self.keys.load().store_id()));
+        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The number of the data key that seals.
     pub fn active_key(&self) -> u32 {
         self.keys.load().active().0
