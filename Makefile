@@ -18,11 +18,11 @@ demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears 
 	@tests/demo
 
 test: ## format, lints, all tests, the lab's stories; ends with a line of totals
-	@tests/setup rust lab mail metrics etcd kubectl sdk
+	@tests/setup rust lab mail metrics etcd kubectl sdk faults
 	@tests/run
 
 test-nightly: ## the same with the long numbers
-	@tests/setup rust lab mail metrics etcd kubectl sdk
+	@tests/setup rust lab mail metrics etcd kubectl sdk faults
 	@OTTERNAUTS_NIGHTLY=1 tests/run
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it

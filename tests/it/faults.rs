@@ -27,7 +27,7 @@ async fn no_answered_write_is_lost_however_often_the_server_is_killed() {
         || (kills.totals().acknowledged < enough && kills.totals().rounds < 10 * rounds)
     {
         if let Err(error) = kills.round().await {
-            panic!("{error:?}");
+            panic!("{error:#}");
         }
     }
     let totals = kills.totals();

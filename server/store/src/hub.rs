@@ -7,6 +7,7 @@
 
 use crate::event::Event;
 use crate::key::{Range, Revision};
+use crate::planted::{Bug, planted};
 use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -93,6 +94,9 @@ impl Hub {
     pub(crate) fn publish(&self, events: Vec<Arc<Event>>, revision: Revision) {
         let mut by_topic: Vec<(Arc<str>, Vec<Arc<Event>>)> = Vec::new();
         for event in events {
+            if planted(Bug::SkipOneWatchEvent) && event.revision % 97 == 0 {
+                continue;
+            }
             match by_topic.iter_mut().find(|(resource, _)| *resource == event.key.resource) {
                 Some((_, events)) => events.push(event),
                 None => by_topic.push((event.key.resource.clone(), vec![event])),
@@ -190,6 +194,9 @@ impl Topic {
         let quiet = state.groups.is_empty();
         let (most, most_bytes) = if quiet { (QUIET_EVENTS, QUIET_BYTES) } else { (WINDOW_EVENTS, WINDOW_BYTES) };
         while state.window.len() > most || state.bytes > most_bytes {
+            if planted(Bug::UnboundedWatcherQueue) {
+                break;
+            }
             let Some(event) = state.window.pop_front() else { break };
             state.bytes -= size(&event);
             state.floor = event.revision;

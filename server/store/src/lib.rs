@@ -19,6 +19,7 @@ mod key;
 mod list;
 mod log;
 mod observer;
+mod planted;
 mod record;
 mod retention;
 mod store;

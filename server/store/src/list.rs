@@ -8,6 +8,7 @@ use crate::index::Entry;
 use crate::key::{Key, Revision};
 use crate::log::{Header, Place};
 use crate::observer::Statement;
+use crate::planted::{Bug, planted};
 use crate::record::{List, Page, Record};
 use crate::store::Inner;
 use bytes::{Bytes, BytesMut};
@@ -178,7 +179,8 @@ fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry], bound: usize) 
         (0..entries.len()).filter(|i| records[*i].is_none()).map(|i| (entries[i].2, i)).collect();
     missing.sort_unstable();
     let mut bytes: usize = records.iter().flatten().map(|record| record.body.len()).sum();
-    for missing in missing.chunks(SNAPSHOT_ROWS) {
+    let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
+    for missing in missing.chunks(most) {
         if bytes > bound && entries.len() > 1 {
             return Ok(Found::TooMuch);
         }

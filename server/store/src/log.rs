@@ -95,6 +95,15 @@ impl<'a> Header<'a> {
     /// CRC-32 of everything but the body in the high half, of the body in the low half: any single flipped bit, and any
     /// burst of up to 32, is found, at a cost that a list of thousands of objects does not feel (R2).
     pub(crate) fn checksum(&self, body: &[u8]) -> u64 {
+        u64::from(self.crc()) << 32 | u64::from(crc32fast::hash(body))
+    }
+
+    /// Whether everything but the body is as it was when this checksum was made.
+    pub(crate) fn is_whole(&self, checksum: u64) -> bool {
+        u64::from(self.crc()) == checksum >> 32
+    }
+
+    fn crc(&self) -> u32 {
         let mut head = crc32fast::Hasher::new();
         for number in [self.place.0, kind_code(self.kind) as u64, self.schema, self.previous.0] {
             head.update(&number.to_be_bytes());
@@ -103,7 +112,7 @@ impl<'a> Header<'a> {
             head.update(&(text.len() as u64).to_be_bytes());
             head.update(text.as_bytes());
         }
-        u64::from(head.finalize()) << 32 | u64::from(crc32fast::hash(body))
+        head.finalize()
     }
 }
 

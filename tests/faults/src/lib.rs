@@ -2,15 +2,22 @@
 //!
 //! - [`history`]: what clients asked and were answered; [`checker`] and [`linear`] judge it, in two independent ways.
 //! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again.
+//! - [`victim`] is a small program; [`trace`] records what it does to its files, [`disk`] says what may be left of them when
+//!   the power fails, and [`power`] opens that.
 
 pub mod checker;
 pub mod dice;
+pub mod disk;
 pub mod history;
 pub mod kills;
 pub mod ledger;
 pub mod linear;
 pub mod load;
+pub mod power;
 pub mod recorder;
+pub mod story;
+pub mod trace;
+pub mod victim;
 pub mod wire;
 
 pub use checker::{Report, check};

@@ -1,7 +1,13 @@
 //! The store under load, power loss, damage and planted bugs. One binary, so that it links once.
 
+#[path = "store/flips.rs"]
+mod flips;
 #[path = "store/long.rs"]
 mod long;
+#[path = "store/power.rs"]
+mod power;
+#[path = "store/stops.rs"]
+mod stops;
 
 use otternauts_faults::Dice;
 
@@ -21,4 +27,16 @@ fn seed(test: &str) -> u64 {
 fn say(line: &str) {
     use std::io::Write as _;
     let _best_effort = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The totals of a test: said, and kept in `target/faults/NAME.json`.
+fn report(name: &str, seed: u64, totals: &[(&str, u64)]) {
+    let mut line = serde_json::json!({"test": name, "seed": seed});
+    for (total, count) in totals {
+        line[*total] = (*count).into();
+    }
+    say(&line.to_string());
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/faults");
+    std::fs::create_dir_all(&directory).expect("target can be written");
+    std::fs::write(directory.join(format!("{name}.json")), format!("{line}\n")).expect("target can be written");
 }

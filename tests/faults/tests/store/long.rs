@@ -2,13 +2,13 @@
 
 use crate::{nightly, say, seed};
 use otternauts_faults::load::{Load, run};
-use otternauts_faults::{Dice, check, linear};
+use otternauts_faults::{Dice, check, linear, victim};
 use otternauts_store::{Retention, SqliteOptions, Store};
 use std::path::Path;
 use std::time::Duration;
 
 fn open(path: &Path) -> Store {
-    Store::sqlite(SqliteOptions::new(path)).expect("the store opens")
+    victim::open(SqliteOptions::new(path)).expect("the store opens")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
     let retention = Retention { age: Duration::ZERO, bytes: 1, revisions: 1 };
     let mut newest = 0;
     for cycle in 0..cycles {
-        let store = Store::sqlite(SqliteOptions { retention, ..SqliteOptions::new(&path) }).expect("the store opens");
+        let store = victim::open(SqliteOptions { retention, ..victim::keeping(&path) }).expect("the store opens");
         assert!(store.revision() >= newest, "seed {seed}, cycle {cycle}: {} after {newest}", store.revision());
         let load = Load {
             clients: 2,

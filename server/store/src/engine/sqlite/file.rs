@@ -2,6 +2,7 @@
 
 use crate::engine::sqlite::engine;
 use crate::error::{Error, Result};
+use crate::planted::{Bug, planted, point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -93,8 +94,11 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(engine)?;
     identify(&connection, path)?;
+    point("open");
     configure(&connection)?;
+    point("configured");
     make_tables(&connection)?;
+    point("tables");
     Ok(connection)
 }
 
@@ -134,7 +138,7 @@ fn configure(connection: &Connection) -> Result<()> {
     if mode != "wal" {
         return Err(Refused::Setting { name: "journal_mode", wanted: "wal".to_owned(), is: mode }.into());
     }
-    set(connection, "synchronous", 2)?;
+    set(connection, "synchronous", if planted(Bug::SynchronousNormal) { 1 } else { 2 })?;
     set(connection, "mmap_size", 0)?;
     set(connection, "trusted_schema", 0)?;
     set(connection, "secure_delete", 1)?;

@@ -39,6 +39,10 @@ enum Broken {
     Unseen { found: Revision, seen: Revision },
     #[error("history went back: revision {0} is not the one that was answered")]
     Other(Revision),
+    #[error("the history is said to begin at revision {oldest}, after its end at {newest}")]
+    Floor { oldest: Revision, newest: Revision },
+    #[error("a row of revision {0} does not match its checksum")]
+    Row(Revision),
     #[error("the stored value {0} has the wrong length")]
     Meta(&'static str),
 }
@@ -65,6 +69,10 @@ struct Base {
 pub(super) fn load(connection: &mut Connection, told: Option<Mark>, snapshot: Option<Snapshot>) -> Result<Loaded> {
     let oldest = meta_number(connection, META_OLDEST)?;
     let newest = meta_number(connection, META_REVISION)?;
+    // The three are always written together: a damaged floor would have us pass over the history below it unread.
+    if oldest > newest {
+        return Err(Broken::Floor { oldest, newest }.into());
+    }
     let base = match snapshot {
         Some(snapshot) => from_snapshot(connection, snapshot, oldest, told)?,
         None => None,
@@ -87,13 +95,17 @@ pub(super) fn load(connection: &mut Connection, told: Option<Mark>, snapshot: Op
     let mut rows = statement.query([first.0 as i64]).map_err(engine)?;
     while let Some(row) = rows.next().map_err(engine)? {
         let header = header(row).map_err(engine)?;
-        index.apply(&header);
         let revision = header.place.revision();
+        let checksum: i64 = row.get(7).map_err(engine)?;
+        // A row under a wrong name would leave an older state of its object in the index, to be served as the newest.
+        if !header.is_whole(checksum as u64) {
+            return Err(Broken::Row(revision).into());
+        }
+        index.apply(&header);
         if revision > oldest {
             let body: i64 = row.get(9).map_err(engine)?;
             let key = header.resource.len() + header.namespace.len() + header.name.len();
             history_bytes += row_size(key, body as usize);
-            let checksum: i64 = row.get(7).map_err(engine)?;
             let chain: Option<i64> = row.get(8).map_err(engine)?;
             follower.follow(revision, checksum as u64, chain.map(|chain| Chain(chain as u64)))?;
         }
@@ -109,6 +121,9 @@ pub(super) fn load(connection: &mut Connection, told: Option<Mark>, snapshot: Op
     }
     if let Some(told) = told.filter(|told| told.revision > index.revision) {
         return Err(Broken::Shorter { found: index.revision, told }.into());
+    }
+    if told.is_some_and(|told| told.revision == index.revision && told.chain != follower.chain) {
+        return Err(Broken::Other(index.revision).into());
     }
     Ok(Loaded { index, floor: oldest, chain: follower.chain, history_bytes, stands_at })
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::key::Revision;
 use crate::log::{Chain, Header, Place, Row, kind_code};
+use crate::planted::{Bug, planted, point};
 use crate::record::{Committed, Record, Write};
 use crate::retention::{Ages, Clock};
 use crate::visible::{Visible, committed};
@@ -211,6 +212,9 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        if planted(Bug::AckBeforeCommit) {
+            answer(&batch, std::mem::take(&mut waiting), Ok(()));
+        }
         let result = if batch.rows.is_empty() { Ok(()) } else { self.commit(&batch) };
         answer(&batch, waiting, result);
         next
@@ -232,6 +236,11 @@ impl Writer {
     /// Makes a batch durable, then visible.
     fn commit(&mut self, batch: &Batch) -> Result<()> {
         let started = Instant::now();
+        point("before-begin");
+        if planted(Bug::PublishBeforeCommit) {
+            let connection = &self.files.connection;
+            self.visible.apply(batch, |place| read_record(connection, place));
+        }
         // What leads to space is tried once more, with the ballast gone and history after it.
         let deletes = batch.rows.iter().all(|row| row.kind == EventKind::Deleted);
         let again = deletes || self.files.disk.level() != Level::Enough;
@@ -249,8 +258,12 @@ impl Writer {
         self.chain = chain;
         self.files.head.note(Mark { revision: batch.revision, chain });
         self.visible.observer.committed(batch.rows.len(), started.elapsed());
-        let connection = &self.files.connection;
-        self.visible.apply(batch, |place| read_record(connection, place));
+        point("after-commit");
+        if !planted(Bug::PublishBeforeCommit) {
+            let connection = &self.files.connection;
+            self.visible.apply(batch, |place| read_record(connection, place));
+        }
+        point("after-publish");
         let bytes = batch.rows.iter().map(Row::size).sum();
         self.ages.record(batch.revision, bytes, (self.clock)());
         self.files.scrubber.wrote(bytes, &self.visible);
@@ -279,9 +292,11 @@ impl Writer {
                         last.then_some(chain.0 as i64),
                         &*row.body,
                     ])?;
+                    point("after-statement");
                 }
             }
         }
+        point("before-commit");
         transaction.commit()?;
         Ok(chain)
     }
@@ -319,7 +334,9 @@ impl Writer {
         if disk.level() == Level::Enough {
             indexer.finish(&self.visible, stand);
         }
+        point("before-close");
         let closed = connection.close().map_err(|(_, error)| failure("close", error));
+        point("after-close");
         let told = head.write().map_err(|error| Error::Engine(Box::new(error)));
         drop(lock);
         closed.and(told)

@@ -6,6 +6,7 @@ use crate::engine::sqlite::writer::{Files, SET_META, Writer, failure};
 use crate::error::Error;
 use crate::log::Place;
 use crate::observer::Statement;
+use crate::planted::point;
 use crate::retention::{Keep, Step};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::sync::atomic::Ordering;
@@ -110,6 +111,7 @@ impl Writer {
             let mut delete = transaction.prepare_cached("DELETE FROM log WHERE id = ?1")?;
             for (_, place) in &step.gone {
                 delete.execute([place.0 as i64])?;
+                point("compaction-statement");
             }
             let mut set = transaction.prepare_cached(SET_META)?;
             set.execute(params![META_OLDEST, step.oldest.to_be_bytes()])?;
@@ -119,7 +121,9 @@ impl Writer {
         // Before the rows go: a reader that misses one then finds out why. Too high a floor after a failure is harmless,
         // because the next step begins where the last one that was committed ended (C6).
         self.visible.index.write().compact(step.oldest);
+        point("before-compaction-commit");
         transaction.commit()?;
+        point("after-compaction-commit");
         self.floor = step.oldest;
         Ok(())
     }
@@ -165,11 +169,13 @@ impl Writer {
 
     fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<()> {
         let started = Instant::now();
+        point("before-checkpoint");
         self.checkpointed = pages;
         let result = self.files.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok((row.get::<_, i64>(0)? != 0, row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
         });
         self.visible.observer.statement(Statement::Checkpoint, started.elapsed());
+        point("after-checkpoint");
         self.visible.observer.checkpointed(mode == "TRUNCATE", result.is_ok(), started.elapsed());
         let (busy, left) = result?;
         if mode == "TRUNCATE" && !busy {

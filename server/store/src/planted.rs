@@ -1,0 +1,92 @@
+//! Bugs and stops that tests plant, to see that they are caught (reliability, section 6; docs/faults.md).
+//!
+//! They exist only with the feature `planted` in a build with debug assertions: no release build can contain them, whatever
+//! features it asks for. Then `OTTERNAUTS_PLANTED` names one bug, and `OTTERNAUTS_STOP=POINT:N` aborts the process when it
+//! passes a point for the Nth time.
+
+/// A promise that is broken on purpose. Each is caught by the test that docs/faults.md names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// The WAL is not synced at a commit (P1).
+    SynchronousNormal,
+    /// Answers before the commit (P1).
+    AckBeforeCommit,
+    /// Readers and watchers see a batch before its commit (P2).
+    PublishBeforeCommit,
+    /// Some events reach no watcher (P5).
+    SkipOneWatchEvent,
+    /// Rows are served without a look at their checksum (R2).
+    DropChecksum,
+    /// The window of a kind grows as long as the process lives (P7).
+    UnboundedWatcherQueue,
+    /// A list keeps one snapshot until its end (R39).
+    OneLongReadTransaction,
+}
+
+#[cfg(not(all(feature = "planted", debug_assertions)))]
+mod switch {
+    use super::Bug;
+
+    pub(crate) const fn planted(_: Bug) -> bool {
+        false
+    }
+
+    pub(crate) const fn point(_: &'static str) {}
+
+    pub(crate) const fn announce() {}
+}
+
+#[cfg(all(feature = "planted", debug_assertions))]
+mod switch {
+    use super::Bug;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    const BUGS: [(Bug, &str); 7] = [
+        (Bug::SynchronousNormal, "synchronous=NORMAL"),
+        (Bug::AckBeforeCommit, "ack-before-commit"),
+        (Bug::PublishBeforeCommit, "publish-before-commit"),
+        (Bug::SkipOneWatchEvent, "skip-one-watch-event"),
+        (Bug::DropChecksum, "drop-checksum"),
+        (Bug::UnboundedWatcherQueue, "unbounded-watcher-queue"),
+        (Bug::OneLongReadTransaction, "one-long-read-transaction"),
+    ];
+
+    fn chosen() -> Option<Bug> {
+        static CHOSEN: OnceLock<Option<Bug>> = OnceLock::new();
+        *CHOSEN.get_or_init(|| {
+            let name = std::env::var("OTTERNAUTS_PLANTED").ok()?;
+            BUGS.iter().find(|(_, known)| *known == name).map(|(bug, _)| *bug)
+        })
+    }
+
+    /// Whether this bug is chosen.
+    pub(crate) fn planted(bug: Bug) -> bool {
+        chosen() == Some(bug)
+    }
+
+    /// A place where the process may be told to stop dead.
+    pub(crate) fn point(name: &'static str) {
+        static STOP: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
+        let stop = STOP.get_or_init(|| {
+            let text = std::env::var("OTTERNAUTS_STOP").ok()?;
+            let (point, count) = text.split_once(':')?;
+            Some((point.to_owned(), AtomicU64::new(count.parse().ok()?)))
+        });
+        if let Some((point, left)) = stop
+            && point == name
+            && left.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            std::process::abort();
+        }
+    }
+
+    /// Nobody shall run such a build unknowingly.
+    pub(crate) fn announce() {
+        if let Some(bug) = chosen() {
+            tracing::error!(?bug, "A BUG IS PLANTED INTO THIS STORE: it breaks its promises on purpose");
+        }
+    }
+}
+
+pub(crate) use switch::{announce, planted, point};

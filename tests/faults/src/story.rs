@@ -1,0 +1,133 @@
+//! What a victim said, and whether a store that was opened afterwards agrees with it.
+
+use crate::history::{Action, Change, Expects, History, Item, Key, Operation, Outcome, Revision, Stream, Token};
+use crate::load::{RESOURCE, list, take};
+use crate::{Report, check};
+use anyhow::{Context as _, Result, bail, ensure};
+use otternauts_store::{Range, Store, WatchItem};
+use std::collections::HashMap;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A write was about to be asked for.
+    Try(u64, Vec<Change>),
+    /// It was answered.
+    Ack(u64, Revision),
+    /// A watch saw this revision.
+    Saw(Revision),
+}
+
+impl Line {
+    /// # Errors
+    /// A line that no victim says.
+    pub fn parse(text: &str) -> Result<Line> {
+        let mut words = text.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let mut number = || -> Result<u64> { Ok(words.next().context("a number")?.parse()?) };
+        Ok(match first {
+            "ack" => Line::Ack(number()?, number()?),
+            "saw" => Line::Saw(number()?),
+            "try" => {
+                let name = number()?;
+                Line::Try(name, words.map(change).collect::<Result<_>>()?)
+            }
+            _ => bail!("not a line of a victim: {text:?}"),
+        })
+    }
+}
+
+fn change(word: &str) -> Result<Change> {
+    let (key, token) = word.split_once('=').context("a change")?;
+    let (key, token): (Key, Token) = (key.parse()?, token.parse()?);
+    let put = (token != 0).then_some(token);
+    let expects = if put.is_some() { Expects::Anything } else { Expects::Exists };
+    Ok(Change { key, expects, put })
+}
+
+/// What is stored, as a store tells when it is asked for everything it has.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub at: Revision,
+    pub items: Vec<Item>,
+    /// All of the history that is still there.
+    pub watched: Stream,
+}
+
+/// Reads all of a store, and checks each byte on the way.
+///
+/// # Errors
+/// Anything that cannot be read, or is not what a victim wrote.
+pub async fn read(store: &Store) -> Result<Found> {
+    let (at, items) = list(store).await.context("list")?;
+    let after = store.oldest();
+    let mut stream = Stream { after, complete_to: Some(at), ..Stream::default() };
+    let mut watcher = store.watch(Range::resource(RESOURCE), after).await.context("watch")?;
+    while watcher.progress() < at {
+        match watcher.next().await.context("history")? {
+            item @ WatchItem::Events(_) => take(&mut stream, item)?,
+            WatchItem::Progress(_) => {}
+        }
+    }
+    Ok(Found { at, items, watched: stream })
+}
+
+/// Holds what is stored against what was said before: every answered write is there, whoever saw a revision still can, and
+/// nothing is there that was not asked for. `before` is what the story began with.
+///
+/// # Errors
+/// What is wrong.
+pub fn judge(before: &Found, said: &[Line], found: &Found) -> Result<Report> {
+    let mut history = History {
+        start: before.at,
+        initial: before.items.clone(),
+        alone: true,
+        streams: vec![found.watched.clone()],
+        ..History::default()
+    };
+    // What was before the story is in the state it began with.
+    let watched = &mut history.streams[0];
+    if watched.after < before.at {
+        let before_it = |seen: &crate::history::Seen| match seen {
+            crate::history::Seen::Event { revision, .. } => *revision > before.at,
+            crate::history::Seen::Bookmark(at) => *at > before.at,
+        };
+        watched.seen.retain(before_it);
+        watched.after = before.at;
+    }
+    let mut numbers: HashMap<u64, usize> = HashMap::new();
+    for (moment, line) in said.iter().enumerate() {
+        let moment = moment as u64;
+        match line {
+            Line::Try(name, changes) => {
+                numbers.insert(*name, history.operations.len());
+                let action = Action::Write(changes.clone());
+                let outcome = Outcome::Unknown;
+                history.operations.push(Operation { client: 0, sent: moment, answered: None, action, outcome });
+            }
+            Line::Ack(name, revision) => {
+                let number = *numbers.get(name).context("an answer without a question")?;
+                let operation = &mut history.operations[number];
+                (operation.answered, operation.outcome) = (Some(moment), Outcome::Done(Some(*revision)));
+                ensure!(found.at >= *revision, "lost: {revision} was answered, the newest is {}", found.at);
+            }
+            Line::Saw(revision) => {
+                ensure!(found.at >= *revision, "vanished: {revision} was seen, the newest is {}", found.at);
+            }
+        }
+    }
+    let outcome = Outcome::Listed { at: found.at, items: found.items.clone() };
+    let end = said.len() as u64;
+    history.operations.push(Operation { client: 1, sent: end, answered: Some(end), action: Action::List, outcome });
+    match check(&history) {
+        Ok(report) => Ok(report),
+        Err(violations) => bail!("{violations:?}"),
+    }
+}
+
+impl Found {
+    /// A store before its first write.
+    pub fn nothing() -> Found {
+        Found { at: 0, items: Vec::new(), watched: Stream::default() }
+    }
+}
