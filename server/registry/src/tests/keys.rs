@@ -50,6 +50,7 @@ async fn a_rotation_moves_every_object_to_the_new_key_and_leaves_no_trace_of_the
         head: Bytes::from(text[..split].to_owned()),
         tail: Bytes::from(text[end..].to_owned()),
         schema: stale.schema,
+        leaving: false,
     };
     let write = Write { key: stale.key.clone(), precondition: Precondition::At(stale.revision), op: Op::Put(body) };
     world.registry.commit(crate::registry::Permit::Free, vec![write]).await.expect("sealed anew on its way");
@@ -136,6 +137,7 @@ async fn a_ciphertext_that_was_swapped_into_another_object_is_not_served_j3() {
         head: Bytes::from(text[..split].to_owned()),
         tail: Bytes::from(text[end..].to_owned()),
         schema: mine.schema,
+        leaving: false,
     };
     store
         .commit(vec![Write { key: mine.key.clone(), precondition: Precondition::Exists, op: Op::Put(body) }])
