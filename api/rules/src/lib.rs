@@ -17,5 +17,6 @@ pub use eval::{Truth, evaluate};
 pub use explain::explain;
 pub use expr::{Expr, Metric, Op, Unit, Value};
 pub use parse::{Error, parse};
+pub use reach::MAX_REACH;
 pub use sample::Sample;
 pub use span::Span;

@@ -229,3 +229,42 @@ async fn a_heal_rule_that_cannot_be_read_is_refused_with_its_place_ot_36() {
         )
     );
 }
+
+#[tokio::test]
+async fn a_heal_rule_that_could_never_fire_is_refused() {
+    let world = world().await;
+    let server = |condition: &str, url: &str| {
+        json!({"target": {"server": "*"}, "condition": condition, "action": "webhook",
+            "webhook": {"url": url, "secretRef": {"name": "hook"}}})
+    };
+    let service = |condition: &str| json!({"target": {"stack": "shop"}, "condition": condition, "action": "restart"});
+    let hook = "https://hooks.example.org/x?to=a@b";
+    for (name, spec, refusal) in [
+        ("a-day", service("unhealthy for 24h"), None),
+        ("too-far", service("unhealthy for 1000h"), Some("looks back further than 24h")),
+        ("nested", service("(restarts > 5 in 20h) for 5h"), Some("looks back further than 24h")),
+        ("probes", service("probe.failed >= 20"), None),
+        ("probes-off", service("probe.failed > 20"), Some("failed probes are counted up to 20")),
+        ("disk", server("disk.free < 10% and cpu < 50%", hook), None),
+        ("restarts", server("restarts > 5 in 1h", hook), Some("restarts is of services")),
+        ("sick", server("disk.free < 10% or unhealthy", hook), Some("unhealthy is of services")),
+        (
+            "user",
+            server("disk.free < 10%", "https://me:s3cret@h.example/"),
+            Some("must not carry a user or a password"),
+        ),
+        ("scheme", server("disk.free < 10%", "ftp://h.example/"), Some("must begin with https:// or http://")),
+    ] {
+        let rule =
+            json!({"apiVersion": "otternauts.dev/v1", "kind": "HealRule", "metadata": {"name": name}, "spec": spec});
+        let created = world.create("healrules@otternauts-system", rule).await;
+        match (created, refusal) {
+            (Ok(_), None) => {}
+            (Err(status), Some(expected)) => {
+                assert!(status.code == 422 && status.message.contains(expected), "{name}: {status}");
+                assert!(!status.message.contains("s3cret"), "{status}");
+            }
+            (created, _) => panic!("{name}: {created:?}"),
+        }
+    }
+}
