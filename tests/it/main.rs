@@ -7,6 +7,7 @@ mod durability;
 mod examples;
 mod faults;
 mod guards;
+mod healing;
 mod house;
 mod keys;
 mod kubectl;

@@ -81,13 +81,15 @@ pub enum Hold {
     Full(i64),
     /// It holds for so many of so many targets at once: a common cause is likelier than that each of them needs it (R42).
     Widespread(usize, usize),
+    /// As many others that belong with it were changed lately as may be: until this time (R42).
+    Many(i64),
 }
 
 impl Hold {
     /// When it ends by itself.
     pub fn until(&self) -> Option<i64> {
         match self {
-            Self::Cooldown(at) | Self::Backoff(at) | Self::Full(at) => Some(*at),
+            Self::Cooldown(at) | Self::Backoff(at) | Self::Full(at) | Self::Many(at) => Some(*at),
             Self::Budget(at) | Self::Other(_, at) => *at,
             Self::Busy | Self::Acting | Self::Widespread(..) => None,
         }

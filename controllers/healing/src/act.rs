@@ -1,5 +1,6 @@
 //! One step, done. No choices are left here but one: what was begun before a crash is not done twice.
 
+mod drain;
 mod webhook;
 
 use crate::context::Context;
@@ -7,15 +8,14 @@ use crate::error::ActionError;
 use crate::plan::{Place, Step, message_id};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use otternauts_fleet::docker::{Changed, Service, ServiceMode};
 use otternauts_fleet::{Docker, News, StackName};
 use otternauts_types::deployment::{DeploymentPhase, StepState, Trigger};
 use otternauts_types::heal_rule::HealScale;
-use otternauts_types::server::{Availability, SwarmRole};
+use otternauts_types::server::SwarmRole;
 use otternauts_types::{Deployment, DeploymentSpec, LocalRef, Server, Stack};
-use serde_json::json;
 use std::time::Duration;
 
 /// For all of one action.
@@ -43,7 +43,7 @@ pub async fn run(ctx: &Context, order: &Order<'_>, record: &Record<'_>) -> Resul
             Step::Restart(place) => restart(ctx, place, order.begun, record).await,
             Step::Scale(place, scale) => grow(ctx, place, scale, order.begun, record).await,
             Step::Rollback(stack) => roll_back(ctx, stack, order.id, record).await,
-            Step::Drain { server } => drain(ctx, server, record).await,
+            Step::Drain { server } => drain::drain(ctx, server, record).await,
             Step::PruneImages { server } => prune(ctx, server, record).await,
             Step::Alert => Ok("told".to_owned()),
             Step::Webhook { hook, namespace, body } => {
@@ -166,21 +166,6 @@ fn previous(stack: &Stack, all: &[Deployment]) -> Option<i64> {
         .max()
 }
 
-/// Through the Server: its spec says what it is for, and onboarding sees to it.
-async fn drain(ctx: &Context, name: &str, record: &Record<'_>) -> Result<String, ActionError> {
-    let server = ctx.server(name).ok_or_else(|| ActionError::Impossible(format!("Server {name} does not exist")))?;
-    let others = ctx.servers.state();
-    let works = |s: &Server| s.name_any() != name && s.spec.availability == Availability::Active;
-    if !others.iter().any(|s| works(s) && cluster_of(s) == cluster_of(&server)) {
-        return Err(ActionError::Impossible("it is the last active Server of its cluster".to_owned()));
-    }
-    record(None).await?;
-    let servers: Api<Server> = Api::all(ctx.client.clone());
-    let patch = json!({"metadata": {"uid": server.metadata.uid}, "spec": {"availability": Availability::Drain}});
-    servers.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(api("drain a Server"))?;
-    Ok("drained".to_owned())
-}
-
 async fn prune(ctx: &Context, name: &str, record: &Record<'_>) -> Result<String, ActionError> {
     let host = ctx.fleet.followed(name);
     let host = host.ok_or_else(|| ActionError::Impossible(format!("Server {name} is not reached")))?;
@@ -190,7 +175,8 @@ async fn prune(ctx: &Context, name: &str, record: &Record<'_>) -> Result<String,
     Ok(format!("unused images removed: {freed} bytes are free again"))
 }
 
-fn cluster_of(server: &Server) -> &str {
+/// The Cluster that a Server belongs to.
+pub fn cluster_of(server: &Server) -> &str {
     server.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str())
 }
 

@@ -11,7 +11,7 @@ use otternauts_types::heal_rule::HealTarget;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How far back anything is remembered, and looked at.
-pub const DAY: i64 = 86_400_000;
+pub const DAY: i64 = otternauts_rules::MAX_REACH;
 /// Values that hold until told otherwise are sampled at this distance: less than the hole that nobody knows about.
 pub const GRID: i64 = 30_000;
 /// Ends of one service, and changes of its levels, that are remembered.
@@ -25,10 +25,26 @@ struct Level {
     running: Option<u64>,
     desired: Option<u64>,
     unhealthy: Option<bool>,
+    /// Failures of a declared check in a row.
+    probe_failed: Option<u64>,
+}
+
+/// What a Stack says of one of its services.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Where the Stack runs.
+    pub cluster: &'a str,
+    pub running: u64,
+    pub desired: u64,
+    /// Some check of it fails: also one that the Stack declares, which others ask.
+    pub unhealthy: bool,
+    /// How often in a row a declared one has; `None`: none is, or none was asked.
+    pub probe_failed: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Service {
+    cluster: String,
     /// Since when its levels are known.
     since: Option<i64>,
     /// Ends that nobody wanted, by time.
@@ -36,7 +52,7 @@ struct Service {
     levels: VecDeque<(i64, Level)>,
     /// Containers whose health check fails, and the servers they are on.
     sick: BTreeMap<String, String>,
-    /// Its Stack says that it is unhealthy: checks that a Stack declares are asked by others.
+    /// Its Stack says that it is unhealthy.
     said: bool,
     slots: BTreeMap<String, Slot>,
 }
@@ -59,6 +75,8 @@ pub struct Board {
     servers: BTreeMap<String, VecDeque<Sample>>,
     /// Servers whose engine is not heard now.
     lost: BTreeSet<String>,
+    /// All Servers, and the clusters they are of.
+    clusters: BTreeMap<String, String>,
 }
 
 /// Which history is asked for.
@@ -82,12 +100,13 @@ impl Board {
 
     /// A container ended. The same end may be told again.
     pub fn ended(&mut self, stack: &str, service: &str, end: &End, now: i64) {
-        let heard = self.lost.is_empty();
+        let deaf = self.deaf();
         let Some(service) = self.service(stack, service) else { return };
         if service.sick.remove(&end.container).is_some() {
-            service.judge_health(heard, now);
+            service.judge_health(&deaf, now);
         }
-        let at = end.time_nanos / 1_000_000;
+        // Clocks of hosts differ: nothing ends in our future.
+        let at = (end.time_nanos / 1_000_000).min(now);
         let known = service.ends.iter().any(|(_, container)| *container == end.container);
         if !end.is_failure() || known || at < now - DAY {
             return;
@@ -101,60 +120,76 @@ impl Board {
 
     /// A health check changed its mind.
     pub fn checked(&mut self, server: &str, stack: &str, service: &str, container: &str, unhealthy: bool, now: i64) {
-        let heard = self.lost.is_empty();
+        let deaf = self.deaf();
         let Some(service) = self.service(stack, service) else { return };
         if unhealthy && service.sick.len() < MOST {
             service.sick.insert(container.to_owned(), server.to_owned());
         } else {
             service.sick.remove(container);
         }
-        service.judge_health(heard, now);
+        service.judge_health(&deaf, now);
     }
 
     /// A server was looked at: nothing on it is unhealthy but what is told after this.
     pub fn heard(&mut self, server: &str, now: i64) {
         self.lost.remove(server);
-        let heard = self.lost.is_empty();
-        for service in self.services.values_mut() {
-            service.sick.retain(|_, on| on != server);
-            service.judge_health(heard, now);
-        }
+        self.without_sick_of(server, now);
     }
 
-    /// The engine of a server is not heard any more.
+    /// The engine of a server is not heard any more: what was told of its containers says nothing about what runs now.
     pub fn lost(&mut self, server: &str, now: i64) {
         self.lost.insert(server.to_owned());
-        self.services.values_mut().for_each(|service| service.judge_health(false, now));
+        self.without_sick_of(server, now);
     }
 
-    /// A server is not ours any more.
-    pub fn forget_server(&mut self, server: &str, now: i64) {
-        self.servers.remove(server);
-        if self.lost.contains(server) {
-            self.heard(server, now);
+    fn without_sick_of(&mut self, server: &str, now: i64) {
+        let deaf = self.deaf();
+        for service in self.services.values_mut() {
+            service.sick.retain(|_, on| on != server);
+            service.judge_health(&deaf, now);
         }
     }
 
-    /// How many tasks of a service run, as its Stack's status says.
-    pub fn replicas(&mut self, stack: &str, service: &str, running: u64, desired: u64, now: i64) {
-        let heard = self.lost.is_empty();
+    /// All Servers that there are, each with its cluster. What was known of others is forgotten.
+    pub fn servers(&mut self, clusters: BTreeMap<String, String>, now: i64) {
+        let sick = self.services.values().flat_map(|s| s.sick.values());
+        let known = self.clusters.keys().chain(self.servers.keys()).chain(&self.lost).chain(sick);
+        let gone: BTreeSet<String> = known.filter(|name| !clusters.contains_key(*name)).cloned().collect();
+        if gone.is_empty() && self.clusters == clusters {
+            return;
+        }
+        self.clusters = clusters;
+        for server in &gone {
+            self.servers.remove(server);
+            self.lost.remove(server);
+        }
+        let deaf = self.deaf();
+        for service in self.services.values_mut() {
+            service.sick.retain(|_, on| !gone.contains(on));
+            service.judge_health(&deaf, now);
+        }
+    }
+
+    /// The clusters in which an engine is not heard; `None` for one that is not known (yet) to be of any.
+    fn deaf(&self) -> BTreeSet<Option<String>> {
+        self.lost.iter().map(|server| self.clusters.get(server).cloned()).collect()
+    }
+
+    /// What its Stack says of a service.
+    pub fn said(&mut self, stack: &str, service: &str, said: Said<'_>, now: i64) {
+        let deaf = self.deaf();
         let Some(service) = self.service(stack, service) else { return };
-        let new = service.since.is_none();
+        let moved = service.cluster != said.cluster;
+        if moved {
+            said.cluster.clone_into(&mut service.cluster);
+        }
+        let judge = service.since.is_none() || moved || service.said != said.unhealthy;
         service.since.get_or_insert(now);
-        let level = Level { running: Some(running), desired: Some(desired), ..service.level() };
-        service.push(level, now);
-        if new {
-            service.judge_health(heard, now);
-        }
-    }
-
-    /// Whether its Stack says that a service is unhealthy.
-    pub fn said(&mut self, stack: &str, service: &str, unhealthy: bool, now: i64) {
-        let heard = self.lost.is_empty();
-        let Some(service) = self.service(stack, service) else { return };
-        if service.said != unhealthy {
-            service.said = unhealthy;
-            service.judge_health(heard, now);
+        service.said = said.unhealthy;
+        let (running, desired, probe_failed) = (Some(said.running), Some(said.desired), said.probe_failed);
+        service.push(Level { running, desired, probe_failed, ..service.level() }, now);
+        if judge {
+            service.judge_health(&deaf, now);
         }
     }
 
@@ -233,11 +268,12 @@ impl Service {
         }
     }
 
-    /// While an engine is not heard nobody knows that all are well.
-    fn judge_health(&mut self, heard: bool, now: i64) {
+    /// While an engine of its cluster is not heard nobody knows that all are well.
+    fn judge_health(&mut self, deaf: &BTreeSet<Option<String>>, now: i64) {
         if self.since.is_none() {
             return;
         }
+        let heard = !deaf.contains(&None) && !deaf.iter().flatten().any(|cluster| *cluster == self.cluster);
         let well = self.sick.is_empty() && !self.said;
         let unhealthy = if well { heard.then_some(false) } else { Some(true) };
         self.push(Level { unhealthy, ..self.level() }, now);
@@ -291,6 +327,7 @@ impl Service {
             replicas_running: level.running,
             replicas_desired: level.desired,
             unhealthy: level.unhealthy,
+            probe_failed: level.probe_failed,
             ..sample
         }
     }

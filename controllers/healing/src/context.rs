@@ -1,5 +1,6 @@
 //! What everything here shares: the API as the watches know it, the fleet, and the board.
 
+use crate::audit::{Acted, Audit};
 use crate::board::Board;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -29,6 +30,9 @@ pub struct Context {
     /// Something happened: the rules are to be looked at.
     pub wake: Arc<Notify>,
     pub recorder: Recorder,
+    /// Held by whoever takes a Server out of service: the next one sees what is left.
+    pub drains: tokio::sync::Mutex<()>,
+    audit: Audit,
     board: Mutex<Board>,
 }
 
@@ -39,9 +43,15 @@ impl Context {
         stores: (Store<HealRule>, Store<Stack>, Store<Server>),
         wake: Arc<Notify>,
         recorder: Recorder,
+        audit: Audit,
     ) -> Self {
         let (rules, stacks, servers) = stores;
-        Self { client, fleet, rules, stacks, servers, wake, recorder, board: Mutex::default() }
+        let (drains, board) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { client, fleet, rules, stacks, servers, wake, recorder, drains, audit, board }
+    }
+
+    pub fn audit(&self, acted: &Acted<'_>) {
+        (self.audit)(acted);
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {

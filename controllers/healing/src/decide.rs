@@ -5,10 +5,16 @@
 mod tests;
 
 use otternauts_rules::{Action, Bounds, Expr, Hold, Sample, State, Subject, Truth, Verdict, decide, explain, holding};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// From so many targets on, a rule that holds for more than this part of them at once acts on none (R42).
+/// From so many targets on, a rule that holds for more than [`MOST_PERCENT`] of them acts on none (R42).
 const MANY: usize = 10;
+/// Of its targets a rule changes so many within [`WHILE`], and at least one.
 const MOST_PERCENT: usize = 30;
+/// Of the Servers of a cluster all rules together change so many within [`WHILE`], and at least one.
+const SERVERS_PERCENT: usize = 10;
+const WHILE: i64 = 600_000;
 
 /// A rule, its ledger, and all that it is about.
 #[derive(Clone, Debug)]
@@ -29,6 +35,8 @@ pub struct Target {
     pub name: String,
     pub histories: Vec<Vec<Sample>>,
     pub busy: bool,
+    /// Of a Server: the targets that are the Servers of its cluster, itself among them.
+    pub peers: Arc<BTreeSet<String>>,
 }
 
 impl Target {
@@ -51,6 +59,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    fn hold(&mut self, target: &Target, hold: Hold) {
+        self.wake = self.wake.into_iter().chain(hold.until()).min();
+        self.holds.push((target.name.clone(), hold));
+    }
+
     pub fn is_firing(&self) -> bool {
         !self.acts.is_empty() || !self.holds.is_empty()
     }
@@ -86,13 +99,14 @@ fn one(view: &View, ledger: &mut Vec<Action>, others: &[Action], now: i64) -> Ou
     for target in &view.targets {
         let verdict = decide(&view.expr, view.bounds, target.subject(), ledger, others, now);
         match (verdict, &widespread) {
-            (Verdict::Act(_), Some(hold)) => outcome.holds.push((target.name.clone(), hold.clone())),
+            (Verdict::Act(_), Some(hold)) => outcome.hold(target, hold.clone()),
             (Verdict::Rest(truth), _) => outcome.unknown |= truth == Truth::Unknown,
-            (Verdict::Held(_, hold), _) => {
-                outcome.wake = outcome.wake.into_iter().chain(hold.until()).min();
-                outcome.holds.push((target.name.clone(), hold));
-            }
+            (Verdict::Held(_, hold), _) => outcome.hold(target, hold),
             (Verdict::Act(which), None) => {
+                if let Some(hold) = too_many(view, target, ledger, others, now) {
+                    outcome.hold(target, hold);
+                    continue;
+                }
                 let cause = explain(&view.expr, &target.histories[which], now);
                 outcome.acts.push((target.name.clone(), cause));
                 let state = if view.bounds.dry_run { State::Dry } else { State::Intended };
@@ -113,4 +127,45 @@ fn widespread(view: &View, others: &[Action], now: i64) -> Option<Hold> {
     let holds = |t: &&Target| holding(&view.expr, t.subject(), &view.ledger, others, now).is_ok();
     let number = view.targets.iter().filter(holds).count();
     (number * 100 > of * MOST_PERCENT).then_some(Hold::Widespread(number, of))
+}
+
+/// So much of what belongs together was changed lately that this target has to wait.
+fn too_many(view: &View, target: &Target, own: &[Action], others: &[Action], now: i64) -> Option<Hold> {
+    if !view.bounds.changes {
+        return None;
+    }
+    // A rule that only speaks is held to what it said, and to nothing that others do.
+    let counts = |a: &&Action| view.bounds.dry_run == (a.state == State::Dry);
+    let ours = |name: &str| view.targets.iter().any(|t| t.name == name);
+    let mine = own.iter().filter(counts).filter(|a| ours(&a.target));
+    let of_rule = full(mine, target, share(view.targets.len(), MOST_PERCENT), now);
+    let all = own.iter().chain(others.iter().filter(|_| !view.bounds.dry_run)).filter(counts);
+    let of_cluster = all.filter(|a| target.peers.contains(&a.target));
+    of_rule
+        .into_iter()
+        .chain(full(of_cluster, target, share(target.peers.len(), SERVERS_PERCENT), now))
+        .max()
+        .map(Hold::Many)
+}
+
+fn share(of: usize, percent: usize) -> usize {
+    (of * percent / 100).max(1)
+}
+
+/// When it is no longer so that `most` other targets were changed within [`WHILE`].
+fn full<'a>(actions: impl Iterator<Item = &'a Action>, target: &Target, most: usize, now: i64) -> Option<i64> {
+    let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+    for action in actions.filter(|a| a.changes && a.target != target.name) {
+        let until = match action.state {
+            State::Over(at) => at.max(action.at),
+            State::Intended | State::Dry => action.at,
+        };
+        let until = until.saturating_add(WHILE);
+        let known = last.entry(&action.target).or_insert(until);
+        *known = (*known).max(until);
+    }
+    let mut untils: Vec<i64> = last.into_values().filter(|until| *until > now).collect();
+    untils.sort_unstable();
+    let frees = untils.len().checked_sub(most)?;
+    untils.get(frees).copied()
 }

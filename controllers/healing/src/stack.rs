@@ -1,7 +1,7 @@
 //! What a Stack says about itself that rules must respect. Pure.
 
 use kube::ResourceExt as _;
-use otternauts_types::stack::StackPhase;
+use otternauts_types::stack::{ServiceStatus, StackPhase};
 use otternauts_types::{ConditionStatus, Stack};
 
 /// Whether it must be left alone: somebody else is at work on it.
@@ -22,8 +22,13 @@ pub fn last_deployment(stack: &Stack) -> i64 {
     ended.max().unwrap_or(i64::MIN)
 }
 
-/// The service that its condition `Unhealthy` names (OT-F12): by a check of the container's own, or one that the Stack declares.
-pub fn unhealthy(stack: &Stack) -> Option<&str> {
+/// Whether a check of this service of it fails: the container's own, or one that the Stack declares. Where nobody has said so of the
+/// service itself, as the condition `Unhealthy` has it, which names one (OT-F12).
+pub fn is_unhealthy(stack: &Stack, service: &ServiceStatus) -> bool {
+    service.unhealthy.unwrap_or_else(|| named(stack) == Some(service.name.as_str()))
+}
+
+fn named(stack: &Stack) -> Option<&str> {
     let conditions = stack.status.iter().flat_map(|s| &s.conditions);
     let mut holding = conditions.filter(|c| c.r#type == "Unhealthy" && c.status == ConditionStatus::True);
     let (service, _) = holding.next()?.message.strip_prefix("Service ")?.split_once(" is unhealthy")?;
@@ -88,9 +93,19 @@ mod tests {
     fn what_it_says_of_itself_is_read() {
         let sick = "Service web is unhealthy (Service db is unhealthy)";
         let told = stack(&[("Unhealthy", ConditionStatus::True, sick)], StackPhase::Running);
-        assert_eq!(unhealthy(&told), Some("web"), "what a check printed names nobody");
         let well = stack(&[("Unhealthy", ConditionStatus::False, sick)], StackPhase::Running);
-        assert_eq!(unhealthy(&well), None);
+        let service =
+            |name: &str, unhealthy| ServiceStatus { name: name.into(), unhealthy, ..ServiceStatus::default() };
+        for (of, name, said, expected, why) in [
+            (&told, "web", None, true, "the condition names it"),
+            (&told, "db", None, false, "what a check printed names nobody"),
+            (&told, "db", Some(true), true, "the condition names the first one only"),
+            (&told, "web", Some(false), false, "what is said of the service itself counts"),
+            (&well, "web", None, false, "nothing holds"),
+            (&well, "web", Some(true), true, "it is said of the service itself"),
+        ] {
+            assert_eq!(is_unhealthy(of, &service(name, said)), expected, "{why}");
+        }
         assert_eq!(last_deployment(&well), i64::MIN);
         let done = stack(&[("Progressing", ConditionStatus::False, "")], StackPhase::Running);
         assert_eq!(last_deployment(&done), 1_795_244_400_000);

@@ -56,6 +56,13 @@ pub fn ledger(rule: &str, status: &HealRuleStatus) -> Vec<Action> {
     status.recent_actions.iter().map(one).collect()
 }
 
+/// The name of an action: no other has it, of whatever rule. Part of it is the rule's, since rules that are looked at together act
+/// at one moment.
+pub fn action_id(uid: &str, now: i64, index: usize) -> String {
+    let rule: String = uid.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    format!("{rule}-{now:x}-{index:x}")
+}
+
 /// After a look: what holds, and what is going to be done. New records are `Intended`, or `DryRun`.
 pub fn decided(
     old: &HealRuleStatus,
@@ -160,7 +167,7 @@ pub fn reason(hold: &Hold) -> &'static str {
         Hold::Backoff(_) => "Backoff",
         Hold::Budget(_) => "Budget",
         Hold::Full(_) => "TooManyActions",
-        Hold::Widespread(..) => "Widespread",
+        Hold::Widespread(..) | Hold::Many(_) => "Widespread",
     }
 }
 
@@ -176,6 +183,7 @@ pub fn why(hold: &Hold) -> String {
         Hold::Budget(Some(at)) => format!("the budget is spent until {}", until(*at)),
         Hold::Budget(None) => "the budget is 0".to_owned(),
         Hold::Widespread(n, of) => format!("it holds for {n} of {of} targets at once: look for a common cause"),
+        Hold::Many(at) => format!("others like it were changed lately: waits until {}", until(*at)),
         Hold::Full(at) => format!("too many actions are remembered until {}", until(*at)),
     }
 }

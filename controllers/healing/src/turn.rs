@@ -1,7 +1,11 @@
 //! The work of the controller: look at all rules, write down what follows, do it, write down what came of it. One at a time, so
 //! that no two rules decide at once; only the doing goes on beside.
 
+#[cfg(test)]
+mod tests;
+
 use crate::act::{self, Order};
+use crate::audit::Acted;
 use crate::context::Context;
 use crate::decide::{self, Outcome};
 use crate::error::ActionError;
@@ -50,16 +54,20 @@ enum Report {
 pub struct Keeper {
     ctx: Arc<Context>,
     queue: Queue,
-    /// By uid: the rule, and its status as it was written last. Nobody else writes it.
+    /// By uid. Nobody else writes their status.
     rules: BTreeMap<String, Known>,
-    at_work: BTreeSet<String>,
+    /// Actions that somebody is at, by the uids of their rules and their own ids.
+    at_work: BTreeSet<(String, String)>,
     measured: Measured,
     reports: (mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
 }
 
 struct Known {
     rule: Arc<HealRule>,
+    /// What is so. Actions that have ended have ended here, also when that could not be written yet.
     status: HealRuleStatus,
+    /// What was written last.
+    written: HealRuleStatus,
 }
 
 impl Keeper {
@@ -100,6 +108,12 @@ impl Keeper {
         while !self.at_work.is_empty() {
             let Some(report) = self.reports.1.recv().await else { return };
             self.take(report).await;
+        }
+        // What could not be written before is tried once more: the next process would take it for interrupted.
+        for (uid, known) in
+            self.rules.iter().map(|(uid, known)| (uid.clone(), known.status.clone())).collect::<Vec<_>>()
+        {
+            self.write(&uid, known).await;
         }
     }
 
@@ -143,7 +157,8 @@ impl Keeper {
                 Some(known) => known.rule = rule,
                 None => {
                     let status = rule.status.clone().unwrap_or_default();
-                    self.rules.insert(uid, Known { rule, status });
+                    let written = status.clone();
+                    self.rules.insert(uid, Known { rule, status, written });
                 }
             }
         }
@@ -171,15 +186,20 @@ impl Keeper {
     /// Actions that an earlier process began.
     async fn resume(&mut self, uid: &str, now: i64) {
         let Some(known) = self.rules.get(uid) else { return };
-        let open = known.status.recent_actions.iter().filter(|r| !status::is_over(r) && !self.at_work.contains(&r.id));
+        let dry_run = known.rule.spec.dry_run;
+        let nobody = |r: &&HealActionRecord| !self.at_work.contains(&(uid.to_owned(), r.id.clone()));
+        let open = known.status.recent_actions.iter().filter(|r| !status::is_over(r)).filter(nobody);
         for record in open.cloned().collect::<Vec<_>>() {
             let age = now - record.time.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
             tracing::info!(rule = uid, id = record.id, target = record.target, "an action was interrupted");
-            if age > STALE {
-                let result = Err(ActionError::Impossible("interrupted, and too long ago to go on with".to_owned()));
-                self.over(uid, &record.id, result, None).await;
-            } else {
-                self.begin(uid, &record);
+            let why_not = match (age > STALE, dry_run) {
+                (true, _) => Some("interrupted, and too long ago to go on with"),
+                (_, true) => Some("interrupted, and not gone on with: dryRun is set"),
+                _ => None,
+            };
+            match why_not {
+                Some(why) => self.over(uid, &record.id, Err(ActionError::Impossible(why.to_owned())), None).await,
+                None => self.begin(uid, &record),
             }
         }
     }
@@ -191,7 +211,9 @@ impl Keeper {
         let spec = &known.rule.spec;
         let rule = status::Rule { name: &name, action: spec.action, dry_run: spec.dry_run };
         let at = At { now, generation: known.rule.metadata.generation };
-        let id = |index: usize| format!("{now:x}{index:x}");
+        let moment = status::text(now);
+        let taken = known.status.recent_actions.iter().filter(|r| r.time == moment).count();
+        let id = |index: usize| status::action_id(uid, now, taken + index);
         let new = status::decided(&known.status, rule, outcome, at, id);
         let before: BTreeSet<String> = known.status.recent_actions.iter().map(|r| r.id.clone()).collect();
         let records: Vec<HealActionRecord> =
@@ -219,7 +241,7 @@ impl Keeper {
     /// Does what was written down, beside everything else.
     fn begin(&mut self, uid: &str, record: &HealActionRecord) {
         let Some(known) = self.rules.get(uid) else { return };
-        self.at_work.insert(record.id.clone());
+        self.at_work.insert((uid.to_owned(), record.id.clone()));
         let (ctx, rule, record) = (Arc::clone(&self.ctx), Arc::clone(&known.rule), record.clone());
         let (uid, reports) = (uid.to_owned(), self.reports.0.clone());
         tokio::spawn(async move {
@@ -266,7 +288,7 @@ impl Keeper {
     }
 
     async fn over(&mut self, uid: &str, id: &str, result: Result<String, ActionError>, trace: Option<String>) {
-        self.at_work.remove(id);
+        self.at_work.remove(&(uid.to_owned(), id.to_owned()));
         let Some(known) = self.rules.get(uid) else { return };
         let rule = Arc::clone(&known.rule);
         let Some(record) = known.status.recent_actions.iter().find(|r| r.id == id).cloned() else { return };
@@ -276,11 +298,10 @@ impl Keeper {
             record.trace_id = trace;
         }
         if let Some(known) = self.rules.get_mut(uid) {
-            // It is over, also when that cannot be written now: it must not be begun again by this process.
+            // It is over, also when that cannot be written now: it must not be begun again by this process. Later turns write it.
             known.status = new.clone();
         }
-        let written = self.put(&rule, &new).await;
-        if !written {
+        if !self.write(uid, new).await {
             tracing::warn!(rule = stack::full_name(rule.as_ref()), id, "the end of an action is not written yet");
         }
         self.tell(&rule, &record, &result).await;
@@ -293,8 +314,16 @@ impl Keeper {
         let label = if result.is_ok() { "done" } else { "failed" };
         self.ctx.metrics().heal.acted(&name, action, label);
         let (Ok(said) | Err(said)) = result;
-        tracing::info!(target: "otternauts::audit", rule = name, action, on = record.target, cause = record.cause,
-            result = label, said, id = record.id, "a rule has acted");
+        self.ctx.audit(&Acted {
+            namespace: &rule.namespace().unwrap_or_default(),
+            rule: &rule.name_any(),
+            id: &record.id,
+            action,
+            target: &record.target,
+            cause: &record.cause,
+            failed: result.is_err(),
+            message: said,
+        });
         let (warning, reason, note) = match (record.action, result) {
             (HealAction::Alert, Ok(_)) => (true, "HealAlert", format!("rule {name}: {}", record.cause)),
             (_, Ok(done)) => (false, "Healed", format!("rule {name}: {action}: {done}: {}", record.cause)),
@@ -306,12 +335,13 @@ impl Keeper {
     /// True when the status is written, or was so already.
     async fn write(&mut self, uid: &str, new: HealRuleStatus) -> bool {
         let Some(known) = self.rules.get(uid) else { return false };
-        if known.status == new {
+        if known.written == new {
             return true;
         }
         let rule = Arc::clone(&known.rule);
         let written = self.put(&rule, &new).await;
         if written && let Some(known) = self.rules.get_mut(uid) {
+            known.written = new.clone();
             known.status = new;
         }
         written

@@ -1,14 +1,14 @@
 //! Rules and what they are about, made ready to be judged: everything that is known at one moment.
 
-use crate::board::{GRID, Wanted};
+use crate::board::{GRID, Said, Wanted};
 use crate::context::Context;
 use crate::decide::{Target, View};
 use crate::{act, plan, select, stack, status};
 use kube::ResourceExt as _;
 use otternauts_rules::{Bounds, Expr, Span, State, parse};
 use otternauts_types::heal_rule::HealRuleStatus;
-use otternauts_types::{HealRule, Stack};
-use std::collections::BTreeSet;
+use otternauts_types::{HealRule, Server, Stack};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One rule, read.
@@ -83,18 +83,25 @@ fn after_actions(expr: &Expr, old: &HealRuleStatus, now: i64) -> Option<i64> {
     times.filter(|at| *at > now).min()
 }
 
-/// What Stacks say of their services, on the board.
+/// What Servers there are, and what Stacks say of their services, on the board.
 fn sync(ctx: &Context, stacks: &[Arc<Stack>], now: i64) {
     let names: BTreeSet<&str> = stacks.iter().filter_map(|s| stack::in_swarm(s)).collect();
     let count = |n: i32| u64::try_from(n).unwrap_or_default();
+    let clusters = ctx.servers.state().iter().map(|s| (s.name_any(), act::cluster_of(s).to_owned())).collect();
     ctx.board(|board| {
+        board.servers(clusters, now);
         board.keep_stacks(|name| names.contains(name));
         for stack in stacks {
             let Some(name) = stack::in_swarm(stack) else { continue };
-            let unhealthy = stack::unhealthy(stack);
             for service in stack.status.iter().flat_map(|s| &s.services) {
-                board.said(name, &service.name, unhealthy == Some(service.name.as_str()), now);
-                board.replicas(name, &service.name, count(service.running), count(service.desired), now);
+                let said = Said {
+                    cluster: stack::cluster(stack),
+                    running: count(service.running),
+                    desired: count(service.desired),
+                    unhealthy: stack::is_unhealthy(stack, service),
+                    probe_failed: service.probe_failures.map(count),
+                };
+                board.said(name, &service.name, said, now);
             }
         }
     });
@@ -121,7 +128,7 @@ fn services(ctx: &Context, read: &Read, stacks: &[Arc<Stack>], scene: &mut Scene
             let name = plan::target_of(rule.spec.action, stack, &service.name);
             match found.iter_mut().find(|t| t.name == name) {
                 Some(known) => known.histories.extend(histories),
-                None => found.push(Target { name, histories, busy }),
+                None => found.push(Target { name, histories, busy, peers: Arc::default() }),
             }
         }
     }
@@ -131,16 +138,26 @@ fn services(ctx: &Context, read: &Read, stacks: &[Arc<Stack>], scene: &mut Scene
 fn servers(ctx: &Context, read: &Read, scene: &mut Scene, now: i64) -> Vec<Target> {
     let target = &read.rule.spec.target;
     let wanted = Wanted { expr: &read.expr, target, anew: i64::MIN, now };
-    let mut names: Vec<String> = ctx.servers.state().iter().map(|s| s.name_any()).collect();
-    names.retain(|name| select::server(target, name));
-    names.sort();
+    let all = ctx.servers.state();
+    let mut selected: Vec<&Arc<Server>> = all.iter().filter(|s| select::server(target, &s.name_any())).collect();
+    selected.sort_by_key(|s| s.name_any());
+    let mut clusters: BTreeMap<&str, Arc<BTreeSet<String>>> = BTreeMap::new();
+    for server in &all {
+        Arc::make_mut(clusters.entry(act::cluster_of(server)).or_default()).insert(server_target(&server.name_any()));
+    }
     let mut found = Vec::new();
-    for name in names {
+    for server in selected {
+        let name = server.name_any();
         if read.expr.needs_samples() && ctx.fleet.followed(&name).is_some() {
             scene.measured.insert(name.clone());
         }
         let histories = ctx.board(|board| board.server_history(&name, wanted));
-        found.push(Target { name: format!("Server/{name}"), histories, busy: false });
+        let peers = clusters.get(act::cluster_of(server)).cloned().unwrap_or_default();
+        found.push(Target { name: server_target(&name), histories, busy: false, peers });
     }
     found
+}
+
+fn server_target(name: &str) -> String {
+    format!("Server/{name}")
 }

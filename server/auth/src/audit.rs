@@ -51,6 +51,8 @@ pub struct Event<'a> {
     /// `allow` or `forbid`, and why; empty when nobody was asked.
     pub decision: &'a str,
     pub decision_reason: &'a str,
+    /// More that is to be known of it, by names such as `otternauts.dev/cause`. No secrets: they stand here as they are.
+    pub annotations: &'a [(&'a str, &'a str)],
 }
 
 enum Message {
@@ -237,14 +239,14 @@ impl Event<'_> {
         map.insert("responseStatus".to_owned(), status);
         insert_text(map, "requestReceivedTimestamp", &self.received.micro_time());
         insert_text(map, "stageTimestamp", &self.now.micro_time());
+        let mut annotations: Map<String, Value> =
+            self.annotations.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         if !self.decision.is_empty() {
-            map.insert(
-                "annotations".to_owned(),
-                json!({
-                    "authorization.k8s.io/decision": self.decision,
-                    "authorization.k8s.io/reason": self.decision_reason,
-                }),
-            );
+            annotations.insert("authorization.k8s.io/decision".to_owned(), json!(self.decision));
+            annotations.insert("authorization.k8s.io/reason".to_owned(), json!(self.decision_reason));
+        }
+        if !annotations.is_empty() {
+            map.insert("annotations".to_owned(), Value::Object(annotations));
         }
         event
     }

@@ -1,10 +1,11 @@
 //! The controllers: in this process beside the API, or apart with a kubeconfig.
 
 use crate::config::{Controller, Controllers};
-use crate::inside;
 use crate::shutdown::Signals;
+use crate::{deeds, inside};
 use anyhow::Context as _;
 use otternauts_fleet::Fleet;
+use otternauts_healing::Audit;
 use otternauts_http::Api;
 use otternauts_telemetry::{LogFormat, Metrics};
 use std::path::PathBuf;
@@ -47,20 +48,22 @@ impl ControllersArgs {
 pub struct Running(TaskTracker);
 
 /// Starts them in this process, each under its own name. They end when `stop` does.
-pub fn spawn(which: &Controllers, api: &Api, fleet: &Fleet, stop: &CancellationToken) -> Running {
-    start(which, |controller| inside::client(api.clone(), controller), fleet, stop)
+pub fn spawn(which: &Controllers, api: &Api, fleet: &Fleet, audit: &Audit, stop: &CancellationToken) -> Running {
+    start(which, |controller| inside::client(api.clone(), controller), fleet, audit, stop)
 }
 
 fn start(
     which: &Controllers,
     client: impl Fn(Controller) -> kube::Client,
     fleet: &Fleet,
+    audit: &Audit,
     stop: &CancellationToken,
 ) -> Running {
     let tasks = TaskTracker::new();
     for controller in &which.0 {
         let (controller, client, fleet, stopped) = (*controller, client(*controller), fleet.clone(), stop.clone());
-        let again = move || run(controller, client.clone(), fleet.clone(), stopped.clone());
+        let audit = Arc::clone(audit);
+        let again = move || run(controller, client.clone(), fleet.clone(), Arc::clone(&audit), stopped.clone());
         tasks.spawn(keep_running(controller.name(), FIRST_PAUSE, again, stop.clone()));
     }
     tasks.close();
@@ -111,6 +114,7 @@ async fn run(
     controller: Controller,
     client: kube::Client,
     fleet: Fleet,
+    audit: Audit,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let shutdown = stop.cancelled_owned();
@@ -119,7 +123,7 @@ async fn run(
         Controller::Deploy => otternauts_deploy::run(client, fleet, shutdown).await?,
         Controller::Health => otternauts_health::run(client, fleet, shutdown).await?,
         Controller::Ingress => otternauts_ingress::run(client, fleet, shutdown).await?,
-        Controller::Healing => otternauts_healing::run(client, fleet, shutdown).await?,
+        Controller::Healing => otternauts_healing::run(client, fleet, audit, shutdown).await?,
         Controller::Notify => otternauts_notify::run(client, Arc::clone(fleet.metrics()), shutdown).await?,
     }
     Ok(())
@@ -136,7 +140,7 @@ pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let tracing = crate::serve::start_tracing(&metrics)?;
     let fleet = Fleet::new(metrics);
-    let running = start(&which, |_| client.clone(), &fleet, &stop);
+    let running = start(&which, |_| client.clone(), &fleet, &deeds::to_log(), &stop);
     signals.watch(stop.clone());
     stop.cancelled().await;
     running.finish().await;

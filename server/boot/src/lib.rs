@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod controllers;
 mod data_dir;
+mod deeds;
 mod handler;
 mod inside;
 mod keys;

@@ -16,7 +16,7 @@ use crate::metrics::{StoreObserver, read_audit, read_store};
 use crate::pages::Pages;
 use crate::pki::{self, Pki};
 use crate::shutdown::Signals;
-use crate::{accounts, clock, controllers, inside, seal, tls};
+use crate::{accounts, clock, controllers, deeds, inside, seal, tls};
 use anyhow::Context as _;
 use otternauts_auth::audit::AuditLog;
 use otternauts_auth::tokens::StaticTokens;
@@ -113,7 +113,8 @@ impl Server {
         let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
         resume_rotation(&keys);
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
-        let controllers = controllers::spawn(&config.controllers, &api, &fleet, &stop);
+        let deeds = deeds::to_file(Arc::clone(&audit), metrics);
+        let controllers = controllers::spawn(&config.controllers, &api, &fleet, &deeds, &stop);
         Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit, tracing })
     }
 

@@ -475,6 +475,7 @@ impl Exchange {
             now: now(),
             decision: outcome.decision.0,
             decision_reason: &outcome.decision.1,
+            annotations: &[],
         });
         self.api.parts.metrics.requests.audited.inc();
     }

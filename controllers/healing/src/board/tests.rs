@@ -17,6 +17,15 @@ fn end(container: &str, at: i64) -> End {
     }
 }
 
+fn replicas(running: u64, desired: u64) -> Said<'static> {
+    Said { cluster: "default", running, desired, ..Said::default() }
+}
+
+/// The servers of two clusters.
+fn two_clusters(names: &[(&str, &str)]) -> BTreeMap<String, String> {
+    names.iter().map(|(name, cluster)| ((*name).to_owned(), (*cluster).to_owned())).collect()
+}
+
 fn truth(board: &Board, rule: &str, anew: i64, now: i64) -> Truth {
     let expr = parse(rule).expect("a rule");
     let target = HealTarget::default();
@@ -27,7 +36,7 @@ fn truth(board: &Board, rule: &str, anew: i64, now: i64) -> Truth {
 #[test]
 fn restarts_are_counted_by_when_they_were_also_when_we_were_away_ao_18() {
     let mut board = Board::default();
-    board.replicas("s", "web", 1, 1, NOW);
+    board.said("s", "web", replicas(1, 1), NOW);
     for n in 0..6 {
         // Told after the fact, out of order, and twice.
         for _ in 0..2 {
@@ -59,11 +68,11 @@ fn a_level_holds_until_it_is_told_otherwise() {
     let mut board = Board::default();
     let rule = "replicas.running < replicas.desired for 2m";
     assert_eq!(truth(&board, rule, i64::MIN, NOW), Truth::Unknown, "nothing was told");
-    board.replicas("s", "web", 1, 3, NOW);
+    board.said("s", "web", replicas(1, 3), NOW);
     assert_eq!(truth(&board, rule, i64::MIN, NOW + MINUTE), Truth::Unknown, "not for long enough");
     assert_eq!(truth(&board, rule, i64::MIN, NOW + 2 * MINUTE), Truth::True);
-    board.replicas("s", "web", 3, 3, NOW + 3 * MINUTE);
-    board.replicas("s", "web", 2, 3, NOW + 4 * MINUTE);
+    board.said("s", "web", replicas(3, 3), NOW + 3 * MINUTE);
+    board.said("s", "web", replicas(2, 3), NOW + 4 * MINUTE);
     assert_eq!(truth(&board, rule, i64::MIN, NOW + 5 * MINUTE), Truth::False, "it was well in between");
     assert_eq!(truth(&board, rule, i64::MIN, NOW + 6 * MINUTE), Truth::True);
     assert_eq!(truth(&board, rule, NOW + 5 * MINUTE, NOW + 6 * MINUTE), Truth::Unknown, "a deployment ended");
@@ -76,22 +85,72 @@ fn a_level_holds_until_it_is_told_otherwise() {
 }
 
 #[test]
-fn health_is_known_only_while_all_engines_are_heard() {
+fn health_is_known_only_while_all_engines_of_the_cluster_are_heard() {
     let mut board = Board::default();
-    board.replicas("s", "web", 1, 1, NOW);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW), Truth::False);
+    let servers = [("h1", "default"), ("h2", "default"), ("far", "other")];
+    board.servers(two_clusters(&servers), NOW);
+    board.said("s", "web", replicas(1, 1), NOW);
+    let is = |board: &Board, now| truth(board, "unhealthy", i64::MIN, now);
+    assert_eq!(is(&board, NOW), Truth::False);
     board.checked("h1", "s", "web", "c1", true, NOW + 1);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW + 1), Truth::True);
+    assert_eq!(is(&board, NOW + 1), Truth::True);
     assert_eq!(truth(&board, "unhealthy for 1m", i64::MIN, NOW + MINUTE + 1), Truth::True);
     board.lost("h2", NOW + 2);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW + 2), Truth::True, "one is enough");
+    assert_eq!(is(&board, NOW + 2), Truth::True, "one is enough");
     board.ended("s", "web", &end("c1", NOW + 3), NOW + 3);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW + 3), Truth::Unknown);
+    assert_eq!(is(&board, NOW + 3), Truth::Unknown);
     board.heard("h2", NOW + 4);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW + 4), Truth::False);
+    assert_eq!(is(&board, NOW + 4), Truth::False);
     board.checked("h1", "s", "web", "c2", true, NOW + 5);
     board.heard("h1", NOW + 6);
-    assert_eq!(truth(&board, "unhealthy", i64::MIN, NOW + 6), Truth::False, "it was looked at: c2 is not there");
+    assert_eq!(is(&board, NOW + 6), Truth::False, "it was looked at: c2 is not there");
+    board.lost("far", NOW + 7);
+    assert_eq!(is(&board, NOW + 7), Truth::False, "a server of another cluster says nothing of this one");
+    board.lost("nobodys", NOW + 8);
+    assert_eq!(is(&board, NOW + 8), Truth::Unknown, "it may be of this one");
+    board.servers(two_clusters(&servers), NOW + 9);
+    assert_eq!(is(&board, NOW + 9), Truth::False, "there is no such Server");
+}
+
+#[test]
+fn what_was_unhealthy_on_a_host_that_is_gone_heals_nothing() {
+    let mut board = Board::default();
+    board.servers(two_clusters(&[("h1", "default"), ("h2", "default")]), NOW);
+    board.said("s", "web", replicas(1, 1), NOW);
+    board.checked("h1", "s", "web", "c1", true, NOW + 1);
+    board.lost("h1", NOW + 2);
+    let later = NOW + 5 * MINUTE;
+    assert_eq!(truth(&board, "unhealthy", i64::MIN, later), Truth::Unknown, "its containers run elsewhere by now");
+    assert_eq!(truth(&board, "unhealthy for 1m", i64::MIN, later), Truth::Unknown);
+    board.servers(two_clusters(&[("h2", "default")]), later);
+    assert_eq!(truth(&board, "unhealthy", i64::MIN, later), Truth::False, "the Server is removed");
+    // A Server that is removed while it is heard.
+    board.checked("h2", "s", "web", "c2", true, later + 1);
+    board.servers(two_clusters(&[]), later + 2);
+    assert_eq!(truth(&board, "unhealthy", i64::MIN, later + 2), Truth::False);
+}
+
+#[test]
+fn failed_probes_are_what_the_stack_says() {
+    let mut board = Board::default();
+    let rule = "probe.failed >= 3";
+    board.said("s", "web", replicas(1, 1), NOW);
+    assert_eq!(truth(&board, rule, i64::MIN, NOW), Truth::Unknown, "none is declared");
+    board.said("s", "web", Said { probe_failed: Some(2), ..replicas(1, 1) }, NOW + 1);
+    assert_eq!(truth(&board, rule, i64::MIN, NOW + 1), Truth::False);
+    board.said("s", "web", Said { probe_failed: Some(3), ..replicas(1, 1) }, NOW + 2);
+    assert_eq!(truth(&board, rule, i64::MIN, NOW + 2), Truth::True);
+    board.said("s", "web", Said { probe_failed: Some(0), ..replicas(1, 1) }, NOW + 3);
+    assert_eq!(truth(&board, rule, i64::MIN, NOW + 3), Truth::False);
+}
+
+#[test]
+fn an_end_by_a_clock_that_is_ahead_counts_from_now() {
+    let mut board = Board::default();
+    board.said("s", "web", replicas(1, 1), NOW);
+    board.ended("s", "web", &end("c1", NOW + 30 * MINUTE), NOW);
+    assert_eq!(truth(&board, "restarts >= 1 in 1h", i64::MIN, NOW), Truth::True);
+    assert_eq!(truth(&board, "restarts >= 1 in 1h", i64::MIN, NOW + 61 * MINUTE), Truth::False);
 }
 
 fn round(at: i64, container: &str, cpu: f64) -> Round {
@@ -113,7 +172,7 @@ fn each_replica_is_judged_by_its_own_container() {
     let mut board = Board::default();
     let rule = "cpu > 90% for 1m and replicas.running == 1";
     assert_eq!(truth(&board, rule, i64::MIN, NOW), Truth::Unknown);
-    board.replicas("s", "web", 1, 1, NOW - MINUTE);
+    board.said("s", "web", replicas(1, 1), NOW - MINUTE);
     (0..=4).for_each(|n| board.measured("h1", &round(NOW + n * 15_000, "a", 99.0), MINUTE));
     let at = NOW + MINUTE;
     assert_eq!(truth(&board, rule, i64::MIN, at), Truth::True);

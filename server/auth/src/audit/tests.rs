@@ -28,6 +28,7 @@ fn event<'a>(user: &'a User, attributes: &'a Attributes) -> Event<'a> {
         now,
         decision: "forbid",
         decision_reason: "",
+        annotations: &[],
     }
 }
 

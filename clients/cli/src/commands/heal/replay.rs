@@ -97,6 +97,7 @@ fn why(hold: &Hold) -> String {
         Hold::Budget(Some(at)) => format!("the budget is spent until {}", time(*at)),
         Hold::Budget(None) => "the budget is 0".to_owned(),
         Hold::Widespread(n, of) => format!("it holds for {n} of {of} targets at once"),
+        Hold::Many(at) => format!("others like it were changed lately: waits until {}", time(*at)),
         Hold::Full(at) => format!("too many actions are remembered until {}", time(*at)),
     }
 }
