@@ -34,13 +34,18 @@ pub struct Memory {
 pub type Shared = Arc<Mutex<Memory>>;
 
 /// What the watches know, an API that begins with the same Servers, and nobody at the other end of the fleet.
-pub fn context(rules: &[HealRule], stacks: &[Stack], servers: &[Server], audit: Audit) -> (Arc<Context>, Shared) {
+pub fn context(
+    rules: &[HealRule],
+    stacks: reflector::Store<Stack>,
+    servers: &[Server],
+    audit: Audit,
+) -> (Arc<Context>, Shared) {
     let memory = Shared::default();
     memory.lock().servers = servers.iter().map(|s| (s.name_any(), s.clone())).collect();
     let client = client(&memory);
     let reporter = Reporter { controller: "otternauts-healing".into(), instance: None };
     let recorder = Recorder::new(client.clone(), reporter);
-    let stores = (kept(rules), kept(stacks), kept(servers));
+    let stores = (kept(rules), stacks, kept(servers));
     let context = Context::new(client, Fleet::new(Metrics::new("1")), stores, Arc::default(), recorder, audit);
     (Arc::new(context), memory)
 }

@@ -1,5 +1,7 @@
 use super::*;
 use crate::fake::{self, Shared};
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::watcher::Event;
 use otternauts_types::stack::{ServiceStatus, StackPhase, StackStatus};
 use otternauts_types::{Stack, StackSpec};
 use parking_lot::Mutex;
@@ -12,6 +14,7 @@ struct World {
     keeper: Keeper,
     api: Shared,
     audited: Arc<Mutex<Vec<String>>>,
+    stacks: Writer<Stack>,
 }
 
 fn rule(name: &str, more: Value) -> HealRule {
@@ -32,17 +35,24 @@ fn hook(more: Value) -> Value {
     spec
 }
 
-/// A Stack one of whose services does not run.
-fn world(rules: &[HealRule]) -> World {
+/// A Stack with one service, of which so many tasks run.
+fn shop(running: i32) -> Event<Stack> {
     let mut stack = Stack::new("shop", StackSpec::default());
     stack.metadata.namespace = Some("default".into());
-    let web = ServiceStatus { name: "web".into(), desired: 1, ..ServiceStatus::default() };
+    let web = ServiceStatus { name: "web".into(), desired: 1, running, ..ServiceStatus::default() };
     stack.status = Some(StackStatus {
         phase: StackPhase::Running,
         swarm_stack: Some("shop-1".into()),
         services: vec![web],
         ..StackStatus::default()
     });
+    Event::Apply(stack)
+}
+
+/// The service does not run.
+fn world(rules: &[HealRule]) -> World {
+    let (known, mut stacks) = reflector::store();
+    stacks.apply_watcher_event(&shop(0));
     let audited = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&audited);
     let audit: crate::Audit = Arc::new(move |acted: &Acted<'_>| {
@@ -50,8 +60,8 @@ fn world(rules: &[HealRule]) -> World {
         let Acted { namespace, rule, action, target, cause, .. } = acted;
         lines.lock().push(format!("{namespace}/{rule} {action} {how} on {target}: {cause}"));
     });
-    let (context, api) = fake::context(rules, &[stack], &[], audit);
-    World { keeper: Keeper::new(context), api, audited }
+    let (context, api) = fake::context(rules, known, &[], audit);
+    World { keeper: Keeper::new(context), api, audited, stacks }
 }
 
 impl World {
@@ -105,6 +115,9 @@ async fn the_audit_is_told_of_each_action_with_the_values_that_caused_it() {
 #[tokio::test]
 async fn the_end_of_an_action_is_written_as_soon_as_the_api_takes_it() {
     let mut world = world(&[rule("tell", json!({"action": "alert"}))]);
+    world.keeper.turn().await;
+    // All is well before it is over: nothing but its end is left to be written.
+    world.stacks.apply_watcher_event(&shop(1));
     world.keeper.turn().await;
     world.api.lock().refuses = true;
     world.take().await;

@@ -57,7 +57,7 @@ fn more_than_half_of_a_cluster_stays_active_and_ready_r42() {
 #[tokio::test]
 async fn of_servers_that_are_drained_at_once_each_sees_what_the_one_before_left() {
     let servers = all(&["", "", ""]);
-    let (context, api) = fake::context(&[], &[], &servers, Arc::new(|_| ()));
+    let (context, api) = fake::context(&[], kube::runtime::reflector::store().0, &servers, Arc::new(|_| ()));
     // Whoever records lets the others go on.
     let record = |_: Option<i64>| async { tokio::task::yield_now().await }.map(Ok).boxed();
     let each = servers
