@@ -25,8 +25,8 @@ struct Level {
     running: Option<u64>,
     desired: Option<u64>,
     unhealthy: Option<bool>,
-    /// Failures of a declared check in a row.
-    probe_failed: Option<u64>,
+    /// Failures of a declared check in a row, and since when it is so many.
+    probe_failed: Option<(u64, i64)>,
 }
 
 /// What a Stack says of one of its services.
@@ -138,8 +138,9 @@ impl Board {
 
     /// The engine of a server is not heard any more: what was told of its containers says nothing about what runs now.
     pub fn lost(&mut self, server: &str, now: i64) {
-        self.lost.insert(server.to_owned());
-        self.without_sick_of(server, now);
+        if self.lost.insert(server.to_owned()) {
+            self.without_sick_of(server, now);
+        }
     }
 
     fn without_sick_of(&mut self, server: &str, now: i64) {
@@ -186,8 +187,10 @@ impl Board {
         let judge = service.since.is_none() || moved || service.said != said.unhealthy;
         service.since.get_or_insert(now);
         service.said = said.unhealthy;
-        let (running, desired, probe_failed) = (Some(said.running), Some(said.desired), said.probe_failed);
-        service.push(Level { running, desired, probe_failed, ..service.level() }, now);
+        let before = service.level();
+        let since = |n| before.probe_failed.filter(|(known, _)| *known == n).map_or(now, |(_, at)| at);
+        let probe_failed = said.probe_failed.map(|n| (n, since(n)));
+        service.push(Level { running: Some(said.running), desired: Some(said.desired), probe_failed, ..before }, now);
         if judge {
             service.judge_health(&deaf, now);
         }
@@ -327,7 +330,8 @@ impl Service {
             replicas_running: level.running,
             replicas_desired: level.desired,
             unhealthy: level.unhealthy,
-            probe_failed: level.probe_failed,
+            // What was counted before a deployment may be of its predecessors.
+            probe_failed: level.probe_failed.filter(|(_, since)| *since > anew).map(|(n, _)| n),
             ..sample
         }
     }

@@ -87,9 +87,17 @@ fn after_actions(expr: &Expr, old: &HealRuleStatus, now: i64) -> Option<i64> {
 fn sync(ctx: &Context, stacks: &[Arc<Stack>], now: i64) {
     let names: BTreeSet<&str> = stacks.iter().filter_map(|s| stack::in_swarm(s)).collect();
     let count = |n: i32| u64::try_from(n).unwrap_or_default();
-    let clusters = ctx.servers.state().iter().map(|s| (s.name_any(), act::cluster_of(s).to_owned())).collect();
+    let servers = ctx.servers.state();
+    let clusters = servers.iter().map(|s| (s.name_any(), act::cluster_of(s).to_owned())).collect();
     ctx.board(|board| {
         board.servers(clusters, now);
+        // Also those that have not been reached since we started. Asked while nobody else can say that one is heard again.
+        let member = |s: &&Arc<Server>| s.status.as_ref().is_some_and(|status| status.swarm_node_id.is_some());
+        for name in servers.iter().filter(member).map(|s| s.name_any()) {
+            if ctx.fleet.followed(&name).is_none() {
+                board.lost(&name, now);
+            }
+        }
         board.keep_stacks(|name| names.contains(name));
         for stack in stacks {
             let Some(name) = stack::in_swarm(stack) else { continue };

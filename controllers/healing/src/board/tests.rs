@@ -140,8 +140,13 @@ fn failed_probes_are_what_the_stack_says() {
     assert_eq!(truth(&board, rule, i64::MIN, NOW + 1), Truth::False);
     board.said("s", "web", Said { probe_failed: Some(3), ..replicas(1, 1) }, NOW + 2);
     assert_eq!(truth(&board, rule, i64::MIN, NOW + 2), Truth::True);
-    board.said("s", "web", Said { probe_failed: Some(0), ..replicas(1, 1) }, NOW + 3);
-    assert_eq!(truth(&board, rule, i64::MIN, NOW + 3), Truth::False);
+    board.said("s", "web", Said { probe_failed: Some(3), ..replicas(2, 2) }, NOW + 3);
+    let deployed = NOW + 2;
+    assert_eq!(truth(&board, rule, deployed, NOW + 3), Truth::Unknown, "it was counted of other containers");
+    board.said("s", "web", Said { probe_failed: Some(4), ..replicas(2, 2) }, NOW + 4);
+    assert_eq!(truth(&board, rule, deployed, NOW + 4), Truth::True, "it goes on failing");
+    board.said("s", "web", Said { probe_failed: Some(0), ..replicas(2, 2) }, NOW + 5);
+    assert_eq!(truth(&board, rule, deployed, NOW + 5), Truth::False);
 }
 
 #[test]

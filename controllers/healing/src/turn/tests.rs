@@ -3,7 +3,7 @@ use crate::fake::{self, Shared};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
 use otternauts_types::stack::{ServiceStatus, StackPhase, StackStatus};
-use otternauts_types::{Stack, StackSpec};
+use otternauts_types::{Server, Stack, StackSpec};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -51,6 +51,10 @@ fn shop(running: i32) -> Event<Stack> {
 
 /// The service does not run.
 fn world(rules: &[HealRule]) -> World {
+    world_of(rules, &[])
+}
+
+fn world_of(rules: &[HealRule], servers: &[Server]) -> World {
     let (known, mut stacks) = reflector::store();
     stacks.apply_watcher_event(&shop(0));
     let audited = Arc::new(Mutex::new(Vec::new()));
@@ -60,7 +64,7 @@ fn world(rules: &[HealRule]) -> World {
         let Acted { namespace, rule, action, target, cause, .. } = acted;
         lines.lock().push(format!("{namespace}/{rule} {action} {how} on {target}: {cause}"));
     });
-    let (context, api) = fake::context(rules, known, &[], audit);
+    let (context, api) = fake::context(rules, known, servers, audit);
     World { keeper: Keeper::new(context), api, audited, stacks }
 }
 
@@ -149,5 +153,21 @@ async fn what_was_interrupted_is_not_gone_on_with_by_a_rule_that_has_become_a_dr
         if dry_run {
             assert_eq!(action["message"], "interrupted, and not gone on with: dryRun is set");
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_knows_that_a_service_is_well_while_a_server_of_its_cluster_was_not_reached_yet() {
+    for (cluster, member, acts) in
+        [("default", false, true), ("default", true, false), ("other", true, true), ("other", false, true)]
+    {
+        let spec = json!({"address": "192.0.2.1", "clusterRef": {"name": cluster}});
+        let status = if member { json!({"swarmNodeID": "n1"}) } else { json!({}) };
+        let server = json!({"apiVersion": "otternauts.dev/v1", "kind": "Server", "metadata": {"name": "h1"},
+            "spec": spec, "status": status});
+        let server: Server = serde_json::from_value(server).expect("a Server");
+        let mut world = world_of(&[rule("tell", json!({"action": "alert", "condition": "not unhealthy"}))], &[server]);
+        world.keeper.turn().await;
+        assert_eq!(!world.actions("tell").is_empty(), acts, "{cluster}, {member}");
     }
 }
