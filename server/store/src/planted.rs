@@ -34,6 +34,10 @@ mod switch {
     pub(crate) const fn point(_: &'static str) {}
 
     pub(crate) const fn announce() {}
+
+    pub(crate) const fn is_small() -> bool {
+        false
+    }
 }
 
 #[cfg(all(feature = "planted", debug_assertions))]
@@ -81,6 +85,12 @@ mod switch {
         }
     }
 
+    /// Whether what is worth its while only for large stores is done for small ones too: `OTTERNAUTS_SMALL=1`.
+    pub(crate) fn is_small() -> bool {
+        static SMALL: OnceLock<bool> = OnceLock::new();
+        *SMALL.get_or_init(|| std::env::var_os("OTTERNAUTS_SMALL").is_some_and(|value| value == "1"))
+    }
+
     /// Nobody shall run such a build unknowingly.
     pub(crate) fn announce() {
         if let Some(bug) = chosen() {
@@ -89,4 +99,4 @@ mod switch {
     }
 }
 
-pub(crate) use switch::{announce, planted, point};
+pub(crate) use switch::{announce, is_small, planted, point};

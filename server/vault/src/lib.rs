@@ -241,7 +241,7 @@ impl Vault {
         let keys = self.keys.load();
         let (id, cipher) = keys.active();
         let nonce = keyring::random::<NONCE_BYTES>()?;
-        let aad = format!("{place}|{field}|{id}");
+        let aad = bound_to(place, field, id);
         let sealed = cipher
             .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: aad.as_bytes() })
             .map_err(|_| Error::Seal)?;
@@ -258,11 +258,20 @@ impl Vault {
         let cipher: &XChaCha20Poly1305 = found.ok_or("its key is not in the keyring")?;
         let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| "it is damaged")?;
         let (nonce, body) = bytes.split_at_checked(NONCE_BYTES).ok_or("it is damaged")?;
-        let aad = format!("{place}|{field}|{id}");
+        let aad = bound_to(place, field, id);
         cipher
             .decrypt(XNonce::from_slice(nonce), Payload { msg: body, aad: aad.as_bytes() })
             .map_err(|_| "it was changed, or moved here from another place")
     }
+}
+
+/// What a sealed value is bound to: it opens nowhere else (R26). Unbound only where a test plants that bug, to see it caught.
+fn bound_to(place: &str, field: &str, id: u32) -> String {
+    #[cfg(all(feature = "planted", debug_assertions))]
+    if std::env::var_os("OTTERNAUTS_PLANTED").is_some_and(|bug| bug == "no-aad") {
+        return String::new();
+    }
+    format!("{place}|{field}|{id}")
 }
 
 /// The number of the key and the rest of a sealed value.

@@ -7,11 +7,14 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use otternauts_store::{Body, Error, EventKind, List, Op, Precondition, Range, Record, Store, WatchItem, Write};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The kind of the objects.
 pub const RESOURCE: &str = "victims.faults.test";
 const NAMESPACE: &str = "default";
+/// An event that is not there by then never comes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How much of what.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,8 @@ pub async fn run(store: &Store, load: Load, seed: u64) -> Result<History> {
     ask(store, &recorder, load.clients, last).await?;
     ask(store, &recorder, load.clients, Action::List).await?;
     let mut streams = Vec::new();
-    for stream in watches.join_all().await {
+    let rest = tokio::time::timeout(PATIENCE, watches.join_all()).await;
+    for stream in rest.context("a watch waits for ever for an event that it was not given")? {
         streams.extend(stream?);
     }
     Ok(History { start, initial, operations: recorder.take(), streams, alone: true })

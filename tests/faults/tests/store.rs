@@ -1,11 +1,19 @@
 //! The store under load, power loss, damage and planted bugs. One binary, so that it links once.
 
+#[path = "store/bounds.rs"]
+mod bounds;
+#[path = "store/disk_errors.rs"]
+mod disk_errors;
 #[path = "store/flips.rs"]
 mod flips;
 #[path = "store/long.rs"]
 mod long;
+#[path = "store/planted.rs"]
+mod planted;
 #[path = "store/power.rs"]
 mod power;
+#[path = "store/sealing.rs"]
+mod sealing;
 #[path = "store/stops.rs"]
 mod stops;
 

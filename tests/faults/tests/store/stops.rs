@@ -28,6 +28,8 @@ const POINTS: &[(&str, u64, &[&str])] = &[
     ("after-compaction-commit", 6, SMALL),
     ("before-checkpoint", 1, LARGE),
     ("after-checkpoint", 1, LARGE),
+    ("index-written", 1, SMALL),
+    ("index-renamed", 1, SMALL),
     ("before-close", 1, SMALL),
     ("after-close", 1, SMALL),
 ];
@@ -61,7 +63,7 @@ async fn nothing_answered_is_lost_wherever_the_writer_stops() {
 fn run(directory: &Path, seed: &str, stop: &str, life: &[&str]) -> Vec<Line> {
     let mut victim = Command::new("sh");
     victim.args(["-c", "ulimit -c 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_store-victim"), "live"]);
-    victim.arg(database(directory)).arg(seed).args(life).env("OTTERNAUTS_STOP", stop);
+    victim.arg(database(directory)).arg(seed).args(life).env("OTTERNAUTS_STOP", stop).env("OTTERNAUTS_SMALL", "1");
     let ran = victim.output().expect("the victim starts");
     const SIGABRT: i32 = 6;
     let error = String::from_utf8_lossy(&ran.stderr).into_owned();

@@ -7,6 +7,7 @@
 use crate::index::{Index, Loading};
 use crate::key::{Range, Revision};
 use crate::log::{Chain, Place};
+use crate::planted::point;
 use crate::visible::Visible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -77,7 +78,9 @@ pub(super) fn write(path: &Path, visible: &Visible, stand: Stand, stop: impl Fn(
     out.inner.write_all(&crc.to_be_bytes())?;
     let file = out.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_data()?;
+    point("index-written");
     std::fs::rename(&beside, path)?;
+    point("index-renamed");
     Ok(true)
 }
 

@@ -4,6 +4,7 @@ use crate::engine::sqlite::file::beside;
 use crate::engine::sqlite::index_file::{self, Snapshot, Stand};
 use crate::engine::sqlite::task::Task;
 use crate::key::Revision;
+use crate::planted::is_small;
 use crate::visible::Visible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub(super) struct Indexer {
     /// When the last one was begun, and how long it took.
     last: Option<(Instant, Duration)>,
     task: Option<Task<Option<Revision>>>,
+}
+
+fn least() -> u64 {
+    if is_small() { 1 } else { LEAST }
 }
 
 /// The name of the file beside a database.
@@ -62,7 +67,8 @@ impl Indexer {
         }
         let changes = stand.revision - self.stands_at.unwrap_or(0).min(stand.revision);
         let rested = self.last.is_none_or(|(begun, took)| begun.elapsed() >= SHORTEST.max(took * SHARE));
-        if self.task.is_some() || changes < CHANGES || !rested || visible.index.read().objects() < LEAST {
+        let due = if is_small() { changes >= CHANGES / 250 } else { changes >= CHANGES && rested };
+        if self.task.is_some() || !due || visible.index.read().objects() < least() {
             return;
         }
         self.last = Some((Instant::now(), Duration::ZERO));
@@ -88,7 +94,7 @@ impl Indexer {
         // One under way is given up: the new one is better.
         let begun = self.task.take().is_some();
         let unchanged = !begun && self.stands_at == Some(stand.revision);
-        if unchanged || visible.index.read().objects() < LEAST {
+        if unchanged || visible.index.read().objects() < least() {
             return;
         }
         if let Err(error) = index_file::write(&self.path, visible, stand, || false) {
