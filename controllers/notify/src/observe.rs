@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Events remembered at once; the oldest go first.
+/// Events remembered at once; the oldest of the namespace that has most go first, so that none drives out another's.
 const MAX_EVENTS: usize = 5_000;
 
 /// Kinds whose conditions are followed.
@@ -192,12 +192,21 @@ impl State {
         let Some(happening) = happening(event) else { return false };
         self.events.insert(event.uid().unwrap_or_default(), happening);
         if self.events.len() > MAX_EVENTS
-            && let Some(oldest) = self.events.iter().min_by_key(|(_, h)| h.revision).map(|(uid, _)| uid.clone())
+            && let Some(uid) = superfluous(&self.events)
         {
-            self.events.remove(&oldest);
+            self.events.remove(&uid);
         }
         true
     }
+}
+
+/// The oldest Event of the namespace with most of them.
+fn superfluous(events: &HashMap<String, Happening>) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    events.values().for_each(|h| *counts.entry(&h.object.namespace).or_default() += 1);
+    let busiest = counts.into_iter().max_by_key(|(_, n)| *n)?.0;
+    let own = events.iter().filter(|(_, h)| h.object.namespace == busiest);
+    own.min_by_key(|(_, h)| h.revision).map(|(uid, _)| uid.clone())
 }
 
 fn same(a: &Standing, b: &Standing) -> bool {

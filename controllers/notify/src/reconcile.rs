@@ -92,8 +92,11 @@ impl Look<'_> {
         if new == self.old {
             return Ok(());
         }
-        // The whole status at once: it is one value, and nobody else writes it.
-        let patch = json!([{"op": "add", "path": "/status", "value": serde_json::to_value(&new)?}]);
+        // The whole status at once: it is one value, and nobody else writes it. Of this very Notifier, and no other of its name.
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": self.notifier.metadata.uid},
+            {"op": "add", "path": "/status", "value": serde_json::to_value(&new)?},
+        ]);
         let patch = serde_json::from_value(patch)?;
         let patch: Patch<Notifier> = Patch::Json(patch);
         let written = self.api.patch_status(&self.notifier.name_any(), &PatchParams::default(), &patch).await;

@@ -109,3 +109,15 @@ fn events_are_bounded_and_the_oldest_go_first() {
     let observed = board.observed().expect("complete");
     assert_eq!((observed.happenings.len(), observed.happenings[0].revision), (MAX_EVENTS, 11));
 }
+
+#[test]
+fn who_writes_many_events_drives_out_only_his_own() {
+    let about = |namespace: &str| json!({"kind": "Stack", "namespace": namespace, "name": "web"});
+    let mut events = HashMap::new();
+    for (revision, namespace) in [(1, "quiet"), (2, "loud"), (3, "loud"), (4, "loud")] {
+        let mut event = event(&format!("e{revision}"), revision, &about(namespace));
+        event.metadata.namespace = Some(namespace.to_owned());
+        events.insert(format!("e{revision}"), happening(&event).expect("a happening"));
+    }
+    assert_eq!(superfluous(&events), Some("e2".to_owned()));
+}
