@@ -31,8 +31,16 @@ pub struct Context {
     pub store: Store<Server>,
     memory: Mutex<HashMap<String, Memory>>,
     lost: Mutex<HashSet<String>>,
-    /// The clusters whose managers were last heard of as having no leader, and since when.
-    elections: Mutex<HashMap<String, Instant>>,
+    /// By cluster.
+    elections: Mutex<HashMap<String, Election>>,
+}
+
+/// A time without a leader.
+struct Election {
+    /// None: it is over.
+    began: Option<Instant>,
+    /// When a manager last said so.
+    heard: Instant,
 }
 
 #[derive(Default)]
@@ -131,7 +139,8 @@ impl Context {
             let Some(manager) = answer.filter(|m| m.info.swarm.control_available) else { continue };
             match manager.info.swarm.cluster_id.as_deref() {
                 Some(id) if id == swarm => {
-                    self.elections.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
+                    let mut elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
+                    elections.entry(cluster.to_owned()).and_modify(|e| e.began = None);
                     return Ok(manager);
                 }
                 Some(_) => {}
@@ -145,8 +154,17 @@ impl Context {
     /// A manager answers that its swarm has no leader: an election, unless that has been so for long.
     pub fn leaderless(&self, cluster: &str) -> Managers {
         let mut elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = elections.entry(cluster.to_owned()).or_insert_with(Instant::now);
-        if since.elapsed() < ELECTION { Managers::Electing } else { Managers::Unreachable }
+        let election =
+            elections.entry(cluster.to_owned()).or_insert_with(|| Election { began: None, heard: Instant::now() });
+        election.heard = Instant::now();
+        let began = election.began.get_or_insert_with(Instant::now);
+        if began.elapsed() < ELECTION { Managers::Electing } else { Managers::Unreachable }
+    }
+
+    /// How long ago the swarm last had no leader. A new leader knows no node before it has reported.
+    pub fn elected_for(&self, cluster: &str) -> Option<Duration> {
+        let elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
+        elections.get(cluster).map(|e| e.heard.elapsed())
     }
 
     /// How long the connection to a server has stood; `fresh` when it was made just now.

@@ -68,7 +68,7 @@ pub struct Failure {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// Its connection was made a short while ago: the swarm may not have noticed yet that it is back.
+    /// Its connection was made, or its swarm got a leader, a short while ago: the swarm may not have noticed yet that it is there.
     pub returning: bool,
     /// None: there is no such Cluster.
     pub cluster: Option<ClusterView>,

@@ -198,7 +198,8 @@ fn member(desired: Desired<'_>, node: &Node, seen: &Observed, draft: &mut Draft)
     }
     if node.state != "ready" {
         let message = format!("The swarm says that the node is {}.", node.state);
-        if seen.returning {
+        // A leader that is new calls every node unknown, until it has heard of it or knows that it is down.
+        if seen.returning || node.state == "unknown" {
             draft.bad("SwarmReady", reason::REJOINING, message.clone());
             return draft.poll(reason::REJOINING, message);
         }

@@ -340,6 +340,11 @@ fn a_node_becomes_what_the_spec_says() {
     assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &down)), (Pending, "NodeNotReady", None));
     let back = Observed { returning: true, ..down };
     assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &back)), (Pending, "Rejoining", None));
+    let mut unheard = member(NodeRole::Manager);
+    if let Some(Some(n)) = &mut unheard.node {
+        n.state = "unknown".into();
+    }
+    assert_eq!(outline(&run(&spec(), &ServerStatus::default(), &unheard)), (Pending, "Rejoining", None));
     let mut cut_off = Observed { returning: true, ..member(NodeRole::Manager) };
     if let Some(Some(n)) = &mut cut_off.node {
         n.reachable = Some(false);
