@@ -46,7 +46,7 @@ fn action(otter: &Otter, name: &str) -> Value {
 }
 
 /// What the audit log has of actions of rules.
-fn audited(otter: &Otter) -> Vec<Value> {
+pub fn audited(otter: &Otter) -> Vec<Value> {
     let text = std::fs::read_to_string(otter.data_dir().join("audit.log")).expect("an audit log");
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["annotations"]["otternauts.dev/heal-cause"].is_string()).collect()

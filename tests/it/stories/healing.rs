@@ -128,6 +128,9 @@ fn what_crashes_is_restarted_once_and_then_left_alone(otter: &Otter, lab: &Lab, 
     });
     let line = "otternauts_heal_actions_total{rule=\"default/crash\",action=\"restart\",result=\"done\"}";
     assert_eq!(metric(otter, line).as_deref(), Some("1"));
+    let audited = crate::healing::audited(otter);
+    assert_eq!(audited.iter().filter(|line| line["verb"] == "restart").count(), 1, "{audited:?}");
+    assert_eq!(audited[0]["annotations"]["otternauts.dev/heal-cause"], "restarts 2 >= 2 in 1h", "{audited:?}");
     // It goes on crashing: the cooldown holds.
     stack_running(otter, "bay", 120);
     die();
