@@ -47,6 +47,15 @@ pub fn diff(old: Option<&Rendered>, new: &Rendered) -> Vec<Change> {
     for (name, body) in before.iter().filter(|(name, _)| !new.bodies.contains_key(*name)) {
         compare(&format!("services.{name}"), Some(body), None, &mut out);
     }
+    let none = std::collections::BTreeMap::new();
+    let asked = old.map_or(&none, |o| &o.probes);
+    for name in new.bodies.keys() {
+        let path = format!("services.{name}.x-otternauts.health");
+        match (asked.get(name), new.probes.get(name)) {
+            (before, after) if before == after => {}
+            (before, after) => compare(&path, before, after, &mut out),
+        }
+    }
     let names = |r: &Rendered| r.inline.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
     let (had, has) = (old.map(names).unwrap_or_default(), names(new));
     let file = |kind, name: &String| Change { kind, path: format!("files.{name}"), old: None, new: None };

@@ -23,6 +23,7 @@ pub use finding::{Finding, Findings};
 pub use image::registry;
 pub use ingress::{Domain, Ingress};
 pub use interpolate::Values;
+pub use mask::Mask;
 pub use policy::{Level, POLICY_LABEL, Policy};
 pub use port::Port;
 pub use probe::{Check, Probe};

@@ -9,32 +9,48 @@ use crate::interpolate::Values;
 /// Shorter pieces are hidden only where they stand alone between quotes: hiding every `1` would hide the message.
 const TELLING: usize = 4;
 
+/// Hides values in texts that somebody else wrote: what a command printed may quote what it was given.
+pub struct Mask(Vec<(String, String)>);
+
+impl Mask {
+    /// Of these values, and of the pieces that they fall into.
+    pub fn of(values: &Values) -> Self {
+        let mut hidden: Vec<(String, String)> = Vec::new();
+        for (name, value) in values.iter() {
+            let text = String::from_utf8_lossy(value);
+            let shown = format!("${{{name}}}");
+            let pieces = text.split(|c: char| !c.is_alphanumeric());
+            for piece in pieces.chain([text.as_ref(), text.escape_debug().to_string().as_str()]) {
+                if !piece.is_empty() {
+                    hidden.push((piece.to_owned(), shown.clone()));
+                }
+            }
+        }
+        // The longest first: a piece of a value must not break up the whole of it.
+        hidden.sort_by_key(|(piece, _)| std::cmp::Reverse(piece.len()));
+        hidden.dedup();
+        Self(hidden)
+    }
+
+    /// The text with `${NAME}` wherever it quotes a value, or a piece of one.
+    pub fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (piece, shown) in &self.0 {
+            text = if piece.chars().count() >= TELLING {
+                text.replace(piece, shown)
+            } else {
+                text.replace(&format!("\"{piece}\""), &format!("\"{shown}\""))
+            };
+        }
+        text
+    }
+}
+
 /// Puts `${NAME}` wherever a finding quotes a value, or a piece of one.
 pub(crate) fn mask(found: &mut Findings, values: &Values) {
-    let mut hidden: Vec<(String, String)> = Vec::new();
-    for (name, value) in values.iter() {
-        let text = String::from_utf8_lossy(value);
-        let shown = format!("${{{name}}}");
-        let pieces = text.split(|c: char| !c.is_alphanumeric());
-        for piece in pieces.chain([text.as_ref(), text.escape_debug().to_string().as_str()]) {
-            if !piece.is_empty() {
-                hidden.push((piece.to_owned(), shown.clone()));
-            }
-        }
-    }
-    // The longest first: a piece of a value must not break up the whole of it.
-    hidden.sort_by_key(|(piece, _)| std::cmp::Reverse(piece.len()));
-    hidden.dedup();
+    let mask = Mask::of(values);
     for finding in found.errors.iter_mut().chain(&mut found.warnings) {
-        for (piece, shown) in &hidden {
-            for text in [&mut finding.message, &mut finding.path] {
-                *text = if piece.chars().count() >= TELLING {
-                    text.replace(piece, shown)
-                } else {
-                    text.replace(&format!("\"{piece}\""), &format!("\"{shown}\""))
-                };
-            }
-        }
+        (finding.message, finding.path) = (mask.text(&finding.message), mask.text(&finding.path));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::interpolate::join;
 use crate::tree::Node;
 use crate::walk::{Walk, seconds};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
 /// A check that is repeated; the defaults are Kubernetes'.
@@ -19,12 +19,25 @@ pub struct Probe {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Well when the answer is 200 to 399.
-    Http { path: String, port: u16 },
+    /// Well when the answer is 200 to 399. `shown` is the path as its author wrote it, without its query: what may be said of it.
+    Http { path: String, shown: String, port: u16 },
     /// Well when a connection is accepted.
     Tcp { port: u16 },
     /// Run in the container, without a shell; well when it exits with 0.
     Command(Vec<String>),
+}
+
+impl Probe {
+    /// What makes it another one. It may hold values of variables: only a hash of it may be kept.
+    pub(crate) fn canonical(&self) -> Json {
+        let check = match &self.check {
+            Check::Http { path, port, .. } => json!({"http": path, "port": port}),
+            Check::Tcp { port } => json!({"tcp": port}),
+            Check::Command(words) => json!({"command": words}),
+        };
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        json!([check, millis(self.interval), millis(self.timeout), self.retries])
+    }
 }
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -83,7 +96,9 @@ fn check(walk: &mut Walk<'_>, node: &Node, path: &str, health: &Map<String, Json
                 walk.error(&here, node.at, "which port answers? Set x-otternauts.port");
                 return None;
             };
-            Some(Check::Http { path: target.to_owned(), port })
+            let written = node.get("http").and_then(|n| walk.expanded.written(n.at)).unwrap_or(target);
+            let shown = written.split_once('?').map_or(written, |(path, _)| path).to_owned();
+            Some(Check::Http { path: target.to_owned(), shown, port })
         }
         "tcp" => {
             let number = health.get("tcp").and_then(Json::as_u64).and_then(|p| u16::try_from(p).ok());

@@ -51,6 +51,8 @@ pub struct Rendered {
     /// `(section, name)` of what must already exist on the Swarm.
     pub external: Vec<(&'static str, String)>,
     pub(crate) bodies: BTreeMap<String, Json>,
+    /// The declared health checks, by service. The swarm knows nothing of them, so that no service has them in its hash.
+    pub(crate) probes: BTreeMap<String, Json>,
     version: &'static str,
     labelled: Map<String, Json>,
     /// Networks, volumes, configs and secrets.
@@ -79,11 +81,16 @@ impl Rendered {
         Secret::new(document.to_string())
     }
 
-    /// One hash for the whole: equal hashes mean that there is nothing to do.
+    /// One hash for the whole: equal hashes mean that there is nothing to do. Another declared health check is another revision,
+    /// for which no service is sent again.
     pub fn spec_sha256(&self) -> String {
         let all: Vec<_> =
             self.services.iter().map(|s| (&s.name, &s.spec_sha256)).collect::<BTreeMap<_, _>>().into_iter().collect();
-        hex::encode(Sha256::digest(json!([self.stack_name, all]).to_string()))
+        let whole = match self.probes.is_empty() {
+            true => json!([self.stack_name, all]),
+            false => json!([self.stack_name, all, self.probes]),
+        };
+        hex::encode(Sha256::digest(whole.to_string()))
     }
 }
 
@@ -161,6 +168,8 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         ("secrets", secrets),
     ];
     let version = version(project);
+    let probes = project.services.iter().filter_map(|s| Some((s.name.clone(), s.ingress.probe.as_ref()?.canonical())));
+    let probes = probes.collect();
     let (namespace, stack) = (who.namespace.clone(), who.stack.clone());
     Ok(Rendered {
         stack_name,
@@ -171,6 +180,7 @@ pub fn render(project: &Project, who: &Identity) -> Result<Rendered, String> {
         on_ingress,
         external,
         bodies,
+        probes,
         version,
         labelled: rendered,
         shared,

@@ -203,7 +203,10 @@ fn a_health_check_is_one_of_three_and_says_where_it_goes() {
         Ok::<_, String>(compiled.project.services[0].ingress.probe.clone())
     };
     let seconds = std::time::Duration::from_secs;
-    let http = |path: &str, port| Check::Http { path: path.into(), port };
+    let http = |path: &str, port| {
+        let shown = path.split('?').next().unwrap_or_default().to_owned();
+        Check::Http { path: path.into(), shown, port }
+    };
     let usual = |check| Some(Probe { check, interval: seconds(10), timeout: seconds(3), retries: 3 });
     assert_eq!(probe("{port: 80}"), Ok(None));
     assert_eq!(probe("{health: {http: /ok}}"), Ok(usual(http("/ok", 8080))));
@@ -230,6 +233,47 @@ fn a_health_check_is_one_of_three_and_says_where_it_goes() {
     assert!(baseline(&service("    x-otternauts: {health: {http: /}}\n"))[0].contains("Set x-otternauts.port"));
     // What a variable will say is judged when it is known.
     assert_eq!(baseline(&service("    x-otternauts: {health: {tcp: '${P}'}}\n")), [""; 0]);
+}
+
+/// What is said of a failing check reaches everybody who may look at the Stack.
+#[test]
+fn what_may_be_said_of_a_health_check_has_no_value_and_no_query_r24() {
+    let mut values = Values::default();
+    values.insert("TOKEN", "hunter2secret");
+    for (path, expected) in [
+        ("/h?token=${TOKEN}", "/h"),
+        ("/h?token=hunter2secret", "/h"),
+        ("/h/${TOKEN}/x", "/h/${TOKEN}/x"),
+        ("/${TOKEN}?a=${TOKEN}", "/${TOKEN}"),
+        ("/${NONE:-${TOKEN}}", "/${NONE:-${TOKEN}}"),
+        ("/plain", "/plain"),
+    ] {
+        let text = service(&format!("    expose: ['80']\n    x-otternauts: {{health: {{http: '{path}'}}}}\n"));
+        let compiled = compile(&text, &values, &Policy::default()).expect(path);
+        let probe = compiled.project.services[0].ingress.probe.clone().expect("a probe");
+        let Check::Http { path: asked, shown, .. } = probe.check else { panic!("{path}") };
+        assert_eq!(shown, expected, "{path}");
+        assert!(!path.contains("TOKEN") || asked.contains("hunter2secret"), "{asked} is what is asked");
+    }
+    let said = Mask::of(&values).text("curl: no host hunter2secret, nor http://hunter2secret@db");
+    assert_eq!(said, "curl: no host ${TOKEN}, nor http://${TOKEN}@db");
+}
+
+#[test]
+fn another_declared_health_check_is_another_revision_for_which_nothing_is_sent() {
+    let with = |health: &str| {
+        let text = service(&format!("    x-otternauts: {{port: 80, health: {health}}}\n"));
+        rendered(&text, &Values::default(), &Policy::default()).0
+    };
+    let (one, same) = (with("{http: /a}"), with("{http: /a, interval: 10s}"));
+    assert_eq!(one.spec_sha256(), same.spec_sha256(), "the usual interval, said");
+    let without = rendered(&service("    x-otternauts: {port: 80}\n"), &Values::default(), &Policy::default()).0;
+    for other in [with("{http: /b}"), with("{tcp: 80}"), with("{http: /a, retries: 4}"), without] {
+        assert_ne!(one.spec_sha256(), other.spec_sha256());
+        assert_eq!(one.services, other.services, "no service has it in its hash");
+        let changes: Vec<String> = diff(Some(&one), &other).iter().map(|c| c.path.clone()).collect();
+        assert_eq!(changes, ["services.web.x-otternauts.health"]);
+    }
 }
 
 #[test]
