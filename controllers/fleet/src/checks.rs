@@ -9,6 +9,9 @@ use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 
+/// The end of what a failed command printed that is handed on; whoever shows it shows less.
+const MAX_PRINTED: usize = 8 * 1024;
+
 impl Host {
     /// Whether something accepts connections on a port of a container.
     ///
@@ -18,7 +21,7 @@ impl Host {
         let address = self.container_address(container).await?;
         match self.dial(address, port).await {
             Ok(_) => Ok(()),
-            Err(Error::ChannelFailed { why, .. }) => Err(Error::CheckFailed { why: format!("port {port}: {why}") }),
+            Err(Error::ChannelFailed { why, .. }) => Err(Error::CheckFailed { why }),
             Err(e) => Err(e),
         }
     }
@@ -26,10 +29,10 @@ impl Host {
     /// Whether a GET of a path on a port of a container is answered with 200 to 399.
     ///
     /// # Errors
-    /// As [`Host::check_tcp`].
+    /// As [`Host::check_tcp`]; none says the path, which may hold a secret.
     pub async fn check_http(&self, container: &str, port: u16, path: &str) -> Result<()> {
         let address = self.container_address(container).await?;
-        let failed = |why: String| Error::CheckFailed { why: format!("GET {path} on port {port}: {why}") };
+        let failed = |why: String| Error::CheckFailed { why };
         let stream = match self.dial(address, port).await {
             Ok(stream) => TokioIo::new(stream),
             Err(Error::ChannelFailed { why, .. }) => return Err(failed(why)),
@@ -62,14 +65,14 @@ impl Host {
     /// Whether a command in a container exits with 0. Its words go to the engine as they are: no shell reads them.
     ///
     /// # Errors
-    /// As [`Host::check_tcp`].
+    /// As [`Host::check_tcp`]. What it printed may quote its words, whole: the end of it, at most 8 KiB.
     pub async fn check_command(&self, container: &str, words: &[String]) -> Result<()> {
         let (code, output) = self.docker().await?.run_in(container, words).await?;
         if code == 0 {
             return Ok(());
         }
         let output = clean(output.as_bytes());
-        Err(Error::CheckFailed { why: format!("exit code {code}: {}", tail(output.trim(), 512)) })
+        Err(Error::CheckFailed { why: format!("exit code {code}: {}", tail(output.trim(), MAX_PRINTED)) })
     }
 
     async fn container_address(&self, container: &str) -> Result<IpAddr> {

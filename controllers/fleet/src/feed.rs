@@ -3,6 +3,7 @@
 
 mod cursor;
 mod ends;
+mod lanes;
 #[cfg(test)]
 mod tests;
 
@@ -116,6 +117,16 @@ impl Fleet {
     /// Ends what [`Fleet::follow`] began.
     pub fn unfollow(&self, name: &str) {
         self.feeds().stop(name);
+    }
+
+    /// Hands every notice to `hear`: those of one server one after the other, those of different servers side by side, so that a host
+    /// that hangs delays itself alone. At most 256 notices of a server wait; then it is told `Missed`, as each is when all missed some.
+    pub async fn listen<F: Future<Output = ()>>(
+        &self,
+        notices: impl Stream<Item = Notice>,
+        hear: impl Fn(Notice) -> F,
+    ) {
+        lanes::by_server(notices, || self.all_followed(), hear).await;
     }
 
     /// Everything that is told from now on, of all servers that are followed.

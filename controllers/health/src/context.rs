@@ -1,14 +1,16 @@
 //! What every reconcile shares. What was heard may be lost at any time: the engines tell it again.
 
-use crate::probes::Probing;
+use crate::away::{Away, GRACE};
+use crate::probes::{Errand, Probing};
 use crate::ward::{Service, Ward};
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource as _, ResourceExt as _};
-use otternauts_fleet::Fleet;
-use otternauts_types::Stack;
+use otternauts_fleet::{Fleet, Host};
+use otternauts_types::{Server, Stack};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Stacks of swarms that are remembered, ours and others'.
@@ -22,11 +24,13 @@ pub struct Context {
     recorder: Recorder,
     /// All Stacks, as the controller's own watch has them.
     stacks: Store<Stack>,
-    /// Stacks about which a probe has news.
+    servers: Store<Server>,
+    /// Stacks of which there is something new to say.
     news: mpsc::Sender<String>,
     probing: Mutex<HashMap<String, Probing>>,
-    /// By the stack's name in the swarm.
+    /// By the stack's name in the swarm. Taken after `probing`, never before it.
     wards: Mutex<BTreeMap<String, Ward>>,
+    away: Mutex<Away>,
 }
 
 impl Context {
@@ -34,10 +38,11 @@ impl Context {
         client: Client,
         fleet: Fleet,
         recorder: Recorder,
-        stacks: Store<Stack>,
+        (stacks, servers): (Store<Stack>, Store<Server>),
         news: mpsc::Sender<String>,
     ) -> Self {
-        Self { client, fleet, recorder, stacks, news, probing: Mutex::default(), wards: Mutex::default() }
+        let (probing, wards, away) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { client, fleet, recorder, stacks, servers, news, probing, wards, away }
     }
 
     pub fn wards<R>(&self, work: impl FnOnce(&mut BTreeMap<String, Ward>) -> R) -> R {
@@ -49,9 +54,16 @@ impl Context {
         work(&mut self.probing.lock())
     }
 
-    /// Has a stack looked at. When too much waits already, the next event or probe does it.
-    pub fn tell(&self, stack: &str) {
-        let _ = self.news.try_send(stack.to_owned());
+    /// Nothing goes on in the background any more.
+    pub fn end(&self) {
+        self.probing(HashMap::clear);
+        *self.away.lock() = Away::default();
+    }
+
+    /// Has a stack looked at.
+    pub async fn tell(&self, stack: &str) {
+        // Nobody is left to be told when the controller ends.
+        let _ = self.news.send(stack.to_owned()).await;
     }
 
     /// What was heard of one service; `None` when there are too many already.
@@ -63,11 +75,67 @@ impl Context {
         Some(work(wards.entry(stack.to_owned()).or_default().0.entry(service.to_owned()).or_default()))
     }
 
+    /// As [`Context::service`], for a probe; `None` as well when it is not the one that is asked any more.
+    pub fn probed<R>(&self, errand: &Errand, work: impl FnOnce(&mut Service) -> R) -> Option<R> {
+        let probing = self.probing.lock();
+        probing.get(&errand.stack).filter(|p| p.is_of(errand))?;
+        self.service(&errand.stack, &errand.service, work)
+    }
+
     /// Namespace and name of the Stack that has this name in the swarm.
     pub fn stack_of(&self, name: &str) -> Option<(String, String)> {
         let stacks = self.stacks.state();
         let stack = stacks.iter().find(|s| crate::swarm_stack(s) == Some(name))?;
         Some((stack.namespace().unwrap_or_default(), stack.name_any()))
+    }
+
+    /// The servers of a cluster that can be asked now.
+    pub fn hosts_of(&self, cluster: &str) -> Vec<Host> {
+        let servers = self.servers.state();
+        let away = self.away.lock();
+        let ours =
+            servers.iter().filter(|s| s.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str()) == cluster);
+        let there = ours.map(|s| s.name_any()).filter(|name| !away.has(name));
+        there.filter_map(|name| self.fleet.followed(&name)).collect()
+    }
+
+    /// The engine of a server is not heard: when it stays so, what is on it says nothing any more.
+    pub fn went(self: &Arc<Self>, server: &str) {
+        let (ctx, name) = (Arc::downgrade(self), server.to_owned());
+        let give_up = async move {
+            if let Some(ctx) = ctx.upgrade() {
+                ctx.forget_servers(|server| server == name).await;
+            }
+        };
+        self.away.lock().went(server, GRACE, give_up);
+    }
+
+    pub fn back(&self, server: &str) {
+        self.away.lock().back(server);
+    }
+
+    /// Servers that are no objects any more are forgotten.
+    pub async fn keep_servers(&self) {
+        let known: BTreeSet<String> = self.servers.state().iter().map(|s| s.name_any()).collect();
+        self.forget_servers(|server| !known.contains(server)).await;
+    }
+
+    async fn forget_servers(&self, gone: impl Fn(&str) -> bool) {
+        let concerned: Vec<String> = self.wards(|wards| {
+            let mut concerned = Vec::new();
+            for (stack, ward) in wards.iter_mut() {
+                let servers: BTreeSet<String> =
+                    ward.0.values().flat_map(Service::servers).filter(|s| gone(s)).map(str::to_owned).collect();
+                for server in &servers {
+                    ward.0.values_mut().for_each(|service| service.forget_server(server));
+                }
+                concerned.extend((!servers.is_empty()).then(|| stack.clone()));
+            }
+            concerned
+        });
+        for stack in concerned {
+            self.tell(&stack).await;
+        }
     }
 
     /// Unix nanoseconds.

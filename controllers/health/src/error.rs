@@ -4,6 +4,8 @@
 pub enum Error {
     #[error("cannot {what}")]
     Api { what: &'static str, source: kube::Error },
+    #[error("what happens is not heard any more")]
+    Watch,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

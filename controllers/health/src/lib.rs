@@ -1,5 +1,6 @@
 //! What ails the services of a Stack, as it happens. See README.md.
 
+mod away;
 mod context;
 pub mod decide;
 mod error;
@@ -15,14 +16,15 @@ use context::Context;
 use futures::StreamExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_fleet::Fleet;
 use otternauts_reconciler::Controller;
-use otternauts_types::Stack;
+use otternauts_types::{Server, Stack};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Runs the controller until `shutdown` resolves.
 pub async fn run(
@@ -37,34 +39,37 @@ pub async fn run(
     let controller =
         Controller::new("health", fleet.metrics(), Api::<Stack>::all(client.clone()), watcher::Config::default());
     let stacks = controller.store();
-    let (news, probed) = tokio::sync::mpsc::channel::<String>(1024);
-    let context = Arc::new(Context::new(client, fleet, recorder, stacks.clone(), news));
-    let heard = Arc::clone(&context);
-    let ailing = notices
-        .then(move |notice| {
-            let heard = Arc::clone(&heard);
-            async move { observe::hear(&heard, notice).await }
-        })
-        .boxed();
-    let probed = futures::stream::unfold(probed, |mut probed| async { Some((vec![probed.recv().await?], probed)) });
-    let ailing = futures::stream::select(ailing, probed.boxed())
-        .flat_map(move |concerned| futures::stream::iter(named(&stacks, &concerned)));
+    let (servers, writer) = reflector::store();
+    let follow = watcher(Api::<Server>::all(client.clone()), watcher::Config::default());
+    let (news, told) = tokio::sync::mpsc::channel::<String>(1024);
+    let context = Arc::new(Context::new(client, fleet, recorder, (stacks.clone(), servers), news));
+    let mut background = JoinSet::new();
+    background.spawn(observe::listen(Arc::clone(&context), notices));
+    background.spawn(observe::follow_servers(Arc::clone(&context), follow.default_backoff().reflect(writer)));
+    let told = futures::stream::unfold(told, |mut told| async { Some((told.recv().await?, told)) });
     let mut results = controller
-        .reconcile_on(ailing)
+        .reconcile_on(told.flat_map(move |name| futures::stream::iter(named(&stacks, &name))))
         .graceful_shutdown_on(shutdown)
-        .run(reconcile::reconcile, retry, context)
+        .run(reconcile::reconcile, retry, Arc::clone(&context))
         .boxed();
-    while let Some(result) = results.next().await {
-        if let Err(error) = result {
-            tracing::debug!(%error, "reconcile ended with an error");
+    let ended = loop {
+        tokio::select! {
+            result = results.next() => match result {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => tracing::debug!(%error, "reconcile ended with an error"),
+                None => break Ok(()),
+            },
+            // Neither ends by itself: the controller is started again.
+            _ = background.join_next() => break Err(Error::Watch),
         }
-    }
-    Ok(())
+    };
+    context.end();
+    ended
 }
 
-/// The Stacks that have these names in the swarm.
-fn named(stacks: &Store<Stack>, names: &[String]) -> Vec<ObjectRef<Stack>> {
-    let is = |stack: &Stack| swarm_stack(stack).is_some_and(|name| names.iter().any(|n| n == name));
+/// The Stack that has this name in the swarm.
+fn named(stacks: &Store<Stack>, name: &str) -> Vec<ObjectRef<Stack>> {
+    let is = |stack: &Stack| swarm_stack(stack) == Some(name);
     stacks.state().iter().filter(|s| is(s)).map(|s| ObjectRef::from_obj(s.as_ref())).collect()
 }
 

@@ -1,28 +1,64 @@
 //! What engines tell, and one look at each engine when it is followed anew.
 
 use crate::context::Context;
+use futures::{Stream, StreamExt as _};
+use kube::runtime::watcher;
 use otternauts_fleet::docker::Event;
 use otternauts_fleet::{End, News, Notice};
+use otternauts_types::Server;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 const STACK: &str = "com.docker.stack.namespace";
 const SERVICE: &str = "com.docker.swarm.service.name";
 
-/// Takes a notice in. Answers the stacks of the swarm that it concerns.
-pub async fn hear(ctx: &Context, notice: Notice) -> Vec<String> {
-    match notice.news {
-        News::Followed => look(ctx, &notice.server).await,
-        News::Missed => {
-            let mut all = Vec::new();
-            for server in ctx.fleet.all_followed() {
-                all.extend(look(ctx, &server).await);
+/// An engine that does not answer by then is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes in what is told, for ever. A host that hangs delays what is told of itself alone.
+pub async fn listen(ctx: Arc<Context>, notices: impl Stream<Item = Notice> + Send) {
+    let hear = |notice: Notice| {
+        let ctx = Arc::clone(&ctx);
+        async move {
+            for stack in hear(&ctx, notice).await {
+                ctx.tell(&stack).await;
             }
-            all
         }
+    };
+    ctx.fleet.listen(notices, hear).await;
+}
+
+/// Keeps up with the Servers there are, for ever.
+pub async fn follow_servers(
+    ctx: Arc<Context>,
+    servers: impl Stream<Item = Result<watcher::Event<Server>, watcher::Error>> + Send,
+) {
+    let mut servers = std::pin::pin!(servers);
+    while let Some(event) = servers.next().await {
+        match event {
+            Ok(watcher::Event::Delete(_) | watcher::Event::InitDone) => ctx.keep_servers().await,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a watch was interrupted"),
+        }
+    }
+}
+
+/// Takes a notice in. Answers the stacks of the swarm that it concerns.
+async fn hear(ctx: &Arc<Context>, notice: Notice) -> Vec<String> {
+    match notice.news {
+        News::Followed => {
+            ctx.back(&notice.server);
+            look(ctx, &notice.server).await
+        }
+        News::Missed => look(ctx, &notice.server).await,
         News::Event(event) => check(ctx, &notice.server, &event).await.into_iter().collect(),
         News::Ended(end) => ended(ctx, &end).into_iter().collect(),
-        // What runs there is not known now; the Server's own condition says so.
-        News::Lost(_) | News::Doubted => Vec::new(),
+        News::Lost(_) => {
+            ctx.went(&notice.server);
+            Vec::new()
+        }
+        News::Doubted => Vec::new(),
     }
 }
 
@@ -72,19 +108,24 @@ fn reason(end: &End) -> &'static str {
 /// What the health check of a container said last; empty when that cannot be had.
 async fn last_output(ctx: &Context, server: &str, container: &str) -> String {
     let Some(host) = ctx.fleet.followed(server) else { return String::new() };
-    let Ok(docker) = host.docker().await else { return String::new() };
-    let Ok(Some(container)) = docker.container(container).await else { return String::new() };
+    let asked = async { host.docker().await?.container(container).await };
+    let Ok(Ok(Some(container))) = tokio::time::timeout(PATIENCE, asked).await else { return String::new() };
     container.health_log.last().cloned().unwrap_or_default()
 }
 
-/// The containers of a server whose health check fails now. Its stacks are looked at all the same when the engine does not answer.
+/// The containers of a server whose health check fails now. When the engine does not answer, what was known stays: either its
+/// stream is lost as well, or it is looked at again with the next notice that was missed.
 async fn look(ctx: &Context, server: &str) -> Vec<String> {
     let Some(host) = ctx.fleet.followed(server) else { return Vec::new() };
-    let Ok(docker) = host.docker().await else { return Vec::new() };
-    let containers = match docker.swarm_containers().await {
-        Ok(containers) => containers,
-        Err(error) => {
+    let asked = async { host.docker().await?.swarm_containers().await };
+    let containers = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(containers)) => containers,
+        Ok(Err(error)) => {
             tracing::debug!(server, %error, "the containers of an engine are not known");
+            return Vec::new();
+        }
+        Err(_) => {
+            tracing::debug!(server, "an engine did not name its containers in time");
             return Vec::new();
         }
     };

@@ -8,6 +8,10 @@ use kube::runtime::controller::Action;
 use kube::{Api, ResourceExt as _};
 use otternauts_types::Stack;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The watch tells what overtook us before that.
+const OVERTAKEN: Duration = Duration::from_millis(500);
 
 pub async fn reconcile(stack: Arc<Stack>, ctx: Arc<Context>) -> Result<Action> {
     run(&stack, &ctx).await
@@ -24,9 +28,12 @@ async fn run(stack: &Stack, ctx: &Arc<Context>) -> Result<Action> {
     let now = ctx.now();
     let verdict = ctx.wards(|wards| decide(wards.entry(name.to_owned()).or_default(), old, now));
     let written = jiff::Timestamp::from_second(now / 1_000_000_000).unwrap_or_default().to_string();
-    if let Some(conditions) = status::next(old, &verdict.findings, stack.metadata.generation, &written) {
+    let (conditions, changed) = status::next(old, &verdict.findings, stack.metadata.generation, &written);
+    if changed || status::differs(old, &verdict.services) {
         let api: Api<Stack> = Api::namespaced(ctx.client.clone(), &stack.namespace().unwrap_or_default());
-        status::write(&api, stack, &conditions).await?;
+        if !status::write(&api, stack, &conditions, &verdict.services).await? {
+            return Ok(Action::requeue(OVERTAKEN));
+        }
         if let Some((warning, reason, note)) = status::news(old, &conditions) {
             ctx.say(stack, warning, &reason, &note).await;
         }

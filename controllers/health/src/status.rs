@@ -1,17 +1,18 @@
-//! The conditions of this controller in a Stack's status, by server-side apply: the rest of the status is another writer's.
+//! The conditions of this controller in a Stack's status, and what it says of each service, by server-side apply: the rest of the
+//! status is another writer's.
 
-use crate::decide::{AS_EXPECTED, Finding, condition};
+use crate::decide::{AS_EXPECTED, Finding, Health, condition};
 use crate::error::{Error, Result};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
-use otternauts_types::stack::StackStatus;
+use otternauts_types::stack::{ServiceStatus, StackStatus};
 use otternauts_types::{Condition, ConditionStatus, Stack, set_condition};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const MANAGER: &str = "otternauts-health";
 
-/// The conditions as they should be; `None` when they are so already. `now` is RFC 3339.
-pub fn next(old: &StackStatus, findings: &[Finding], generation: Option<i64>, now: &str) -> Option<Vec<Condition>> {
+/// The conditions as they should be, and whether they differ from those of before. `now` is RFC 3339.
+pub fn next(old: &StackStatus, findings: &[Finding], generation: Option<i64>, now: &str) -> (Vec<Condition>, bool) {
     let mut all = old.conditions.clone();
     let mut changed = false;
     for finding in findings {
@@ -21,20 +22,42 @@ pub fn next(old: &StackStatus, findings: &[Finding], generation: Option<i64>, no
         changed |= set_condition(&mut all, condition(finding, generation), now);
     }
     let ours = |c: &Condition| findings.iter().any(|f| f.condition == c.r#type);
-    changed.then(|| all.into_iter().filter(ours).collect())
+    (all.into_iter().filter(ours).collect(), changed)
 }
 
-/// Writes them.
-pub async fn write(api: &Api<Stack>, stack: &Stack, conditions: &[Condition]) -> Result<()> {
+/// Whether the services say something else in the status.
+pub fn differs(old: &StackStatus, services: &[Health]) -> bool {
+    services.iter().any(|new| {
+        let said = |s: &ServiceStatus| (s.unhealthy, s.probe_failures) == (Some(new.unhealthy), new.probe_failures);
+        old.services.iter().find(|s| s.name == new.name).is_some_and(|s| !said(s))
+    })
+}
+
+/// Writes all of it, as server-side apply wants: what is left out is taken back. Answers whether it was written; the Stack may
+/// have changed since it was read, and then a service in the list may be one that it has no more.
+pub async fn write(api: &Api<Stack>, stack: &Stack, conditions: &[Condition], services: &[Health]) -> Result<bool> {
+    let services: Vec<Value> = services.iter().map(service).collect();
     let patch = json!({
         "apiVersion": "otternauts.dev/v1", "kind": "Stack",
         // The uid: nothing is said of a Stack of the same name that came later.
-        "metadata": {"name": stack.name_any(), "uid": stack.metadata.uid},
-        "status": {"conditions": conditions},
+        "metadata": {
+            "name": stack.name_any(), "uid": stack.metadata.uid, "resourceVersion": stack.metadata.resource_version,
+        },
+        "status": {"conditions": conditions, "services": services},
     });
     let params = PatchParams::apply(MANAGER).force();
-    api.patch_status(&stack.name_any(), &params, &Patch::Apply(patch)).await.map_err(Error::api("write a status"))?;
-    Ok(())
+    match api.patch_status(&stack.name_any(), &params, &Patch::Apply(patch)).await {
+        Err(kube::Error::Api(refused)) if refused.code == 409 => Ok(false),
+        written => written.map(|_| true).map_err(Error::api("write a status")),
+    }
+}
+
+fn service(health: &Health) -> Value {
+    let mut service = json!({"name": health.name, "unhealthy": health.unhealthy});
+    if let Some(failures) = health.probe_failures {
+        service["probeFailures"] = json!(failures);
+    }
+    service
 }
 
 /// What deserves an Event: a loop that began (the deploy controller tells of single failures), and that all is well again.
@@ -72,21 +95,49 @@ mod tests {
             last_transition_time: Some("t0".into()),
             observed_generation: Some(1),
         };
-        let first = next(&after(vec![ready.clone()]), &findings(None), Some(1), "t1").expect("to say that all is well");
+        let (first, changed) = next(&after(vec![ready.clone()]), &findings(None), Some(1), "t1");
+        assert!(changed, "that all is well is to be said");
         let kinds: Vec<&str> = first.iter().map(|c| c.r#type.as_str()).collect();
         assert_eq!(kinds, ["CrashLooping", "Degraded"]);
-        let status = after(first.into_iter().chain([ready]).collect());
-        assert_eq!(next(&status, &findings(None), Some(2), "t2"), None, "a new generation alone is no news");
-        let bad = next(&status, &findings(Some("x")), Some(2), "t3").expect("a change");
+        let status = after(first.iter().cloned().chain([ready]).collect());
+        let again = next(&status, &findings(None), Some(2), "t2");
+        assert_eq!(again, (first, false), "a new generation alone is no news");
+        let (bad, changed) = next(&status, &findings(Some("x")), Some(2), "t3");
+        assert!(changed);
         assert_eq!(bad[1].last_transition_time.as_deref(), Some("t3"));
         assert_eq!(bad[0].last_transition_time.as_deref(), Some("t1"));
     }
 
     #[test]
+    fn what_is_said_of_services_is_written_when_it_differs_and_only_of_those_there_are() {
+        let told = |unhealthy, probe_failures| ServiceStatus {
+            name: "web".into(),
+            unhealthy,
+            probe_failures,
+            ..ServiceStatus::default()
+        };
+        let new = |name: &str| [Health { name: name.into(), unhealthy: true, probe_failures: Some(3) }];
+        for (old, name, expected) in [
+            (told(None, None), "web", true),
+            (told(Some(true), Some(2)), "web", true),
+            (told(Some(false), Some(3)), "web", true),
+            (told(Some(true), None), "web", true),
+            (told(Some(true), Some(3)), "web", false),
+            (told(None, None), "gone", false),
+        ] {
+            let status = StackStatus { services: vec![old.clone()], ..StackStatus::default() };
+            assert_eq!(differs(&status, &new(name)), expected, "{name}: {old:?}");
+        }
+        assert_eq!(service(&new("web")[0]), json!({"name": "web", "unhealthy": true, "probeFailures": 3}));
+        let unasked = Health { probe_failures: None, ..new("web")[0].clone() };
+        assert_eq!(service(&unasked), json!({"name": "web", "unhealthy": true}), "left out: taken back");
+    }
+
+    #[test]
     fn a_recovery_is_news_once_and_so_is_a_loop() {
         let of = |old: Option<&'static str>, new: Option<&'static str>| {
-            let old = after(next(&StackStatus::default(), &findings(old), None, "t").unwrap_or_default());
-            let new = next(&old, &findings(new), None, "t").unwrap_or_else(|| old.conditions.clone());
+            let old = after(next(&StackStatus::default(), &findings(old), None, "t").0);
+            let (new, _) = next(&old, &findings(new), None, "t");
             news(&old, &new).map(|(_, reason, _)| reason)
         };
         assert_eq!(of(None, None), None);
@@ -96,7 +147,7 @@ mod tests {
             let found = holds.then(|| Found { reason: "CrashLooping", message: "m".into() });
             let both =
                 [Finding { condition: "CrashLooping", found: found.clone() }, Finding { condition: "Degraded", found }];
-            next(&StackStatus::default(), &both, None, "t").unwrap_or_default()
+            next(&StackStatus::default(), &both, None, "t").0
         };
         assert_eq!(news(&after(looping(false)), &looping(true)).map(|n| n.1).as_deref(), Some("CrashLooping"));
         assert_eq!(news(&after(looping(true)), &looping(true)), None);

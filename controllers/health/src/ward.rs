@@ -1,6 +1,7 @@
 //! What was heard of a stack's containers: which are unhealthy now, and how others ended. Pure; times are Unix nanoseconds.
 
 use otternauts_fleet::End;
+use otternauts_types::stack::MAX_PROBE_FAILURES;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Restarts are counted over this long (AO-18).
@@ -14,8 +15,10 @@ pub struct Ward(pub BTreeMap<String, Service>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    /// Containers whose health check fails now.
+    /// Containers whose own health check fails now, as the engine says.
     sick: BTreeMap<String, Sick>,
+    /// Containers that the declared check asked, and how they answer. The engine's check and this one know nothing of one another.
+    probed: BTreeMap<String, Probed>,
     /// A container ended unhealthy then, and none has been healthy since.
     died_sick: Option<(i64, String)>,
     /// Ends that nobody wanted, oldest first.
@@ -26,6 +29,25 @@ pub struct Service {
 struct Sick {
     server: String,
     output: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Probed {
+    server: String,
+    /// In a row, up to now.
+    failures: u32,
+    /// So many make it unhealthy.
+    retries: u32,
+    /// The answer that made it unhealthy. Later ones may differ in a time of day: what fails for ever is not written for ever.
+    why: String,
+    /// `why` has been said.
+    said: bool,
+}
+
+impl Probed {
+    fn fails(&self) -> bool {
+        self.failures > 0 && self.failures >= self.retries
+    }
 }
 
 /// An end that nobody wanted.
@@ -39,7 +61,7 @@ pub struct Failure {
 }
 
 impl Service {
-    /// Its health check failed: `output` is what it said last.
+    /// Its own health check failed: `output` is what it said last.
     pub fn unhealthy(&mut self, server: &str, container: &str, output: String) {
         self.sick.insert(container.to_owned(), Sick { server: server.to_owned(), output });
     }
@@ -49,14 +71,66 @@ impl Service {
         self.died_sick = None;
     }
 
-    /// A server was looked at: only these containers on it are unhealthy.
+    /// A server was looked at: the own checks of only these containers on it fail.
     pub fn seen(&mut self, server: &str, unhealthy: &[String]) {
         self.sick.retain(|id, sick| sick.server != server || unhealthy.contains(id));
+    }
+
+    /// The declared check of a container was answered. Answers whether there is something new to say.
+    pub fn answered(&mut self, server: &str, container: &str, answer: Result<(), String>, retries: u32) -> bool {
+        let before = self.said_by_probes();
+        let probed = self.probed.entry(container.to_owned()).or_default();
+        (probed.server, probed.retries) = (server.to_owned(), retries);
+        match answer {
+            Ok(()) => (probed.failures, probed.said) = (0, false),
+            Err(why) => {
+                probed.failures = probed.failures.saturating_add(1);
+                if !probed.said {
+                    probed.why = why;
+                }
+                probed.said = probed.fails();
+            }
+        }
+        before != self.said_by_probes()
+    }
+
+    /// The declared check finds only these containers on a server. Answers whether there is something new to say.
+    pub fn probed_only(&mut self, server: &str, containers: &[String]) -> bool {
+        let before = self.said_by_probes();
+        self.probed.retain(|id, probed| probed.server != server || containers.contains(id));
+        before != self.said_by_probes()
+    }
+
+    /// The check that is declared may be another one from now on: what it says next is worth saying.
+    pub fn probed_anew(&mut self) {
+        self.probed.values_mut().for_each(|probed| probed.said = false);
+    }
+
+    /// No check is declared any more.
+    pub fn not_probed(&mut self) {
+        self.probed.clear();
+    }
+
+    /// Nothing is known of a server any more: what was on it says nothing.
+    pub fn forget_server(&mut self, server: &str) {
+        self.sick.retain(|_, sick| sick.server != server);
+        self.probed.retain(|_, probed| probed.server != server);
+    }
+
+    /// The servers of which something is known.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.sick.values().map(|s| s.server.as_str()).chain(self.probed.values().map(|p| p.server.as_str()))
+    }
+
+    fn said_by_probes(&self) -> (Option<String>, Option<i32>) {
+        let failing = self.probed.values().find(|p| p.fails());
+        (failing.map(|p| p.why.clone()), self.probe_failures())
     }
 
     /// The same end may be told again, with more known. Answers whether it is a failure that was not known.
     pub fn ended(&mut self, end: &End, now: i64) -> bool {
         let was = self.sick.remove(&end.container);
+        self.probed.remove(&end.container);
         if !end.is_failure() {
             return false;
         }
@@ -86,8 +160,16 @@ impl Service {
 
     /// What an unhealthy container said last, if one is, or was after `since` and nothing has been well since.
     pub fn sickness(&self, since: i64) -> Option<&str> {
-        let now = self.sick.values().next().map(|s| s.output.as_str());
-        now.or_else(|| self.died_sick.as_ref().filter(|(at, _)| *at >= since).map(|(_, output)| output.as_str()))
+        let own = self.sick.values().next().map(|s| s.output.as_str());
+        let declared = || self.probed.values().find(|p| p.fails()).map(|p| p.why.as_str());
+        let died = || self.died_sick.as_ref().filter(|(at, _)| *at >= since).map(|(_, output)| output.as_str());
+        own.or_else(declared).or_else(died)
+    }
+
+    /// How often in a row the declared check failed where it failed most; `None` while nothing was asked.
+    pub fn probe_failures(&self) -> Option<i32> {
+        let most = self.probed.values().map(|p| p.failures).max()?;
+        Some(i32::try_from(most).unwrap_or(i32::MAX).min(MAX_PROBE_FAILURES))
     }
 
     /// Failures from `since` on, oldest first.

@@ -18,11 +18,23 @@ const DEFAULT_RETRIES: i64 = 3;
 impl Docker {
     /// The running containers of Swarm's tasks on this engine, at most 10,000.
     pub async fn swarm_containers(&self) -> Result<Vec<TaskContainer>> {
-        let filters = HashMap::from([("label".to_owned(), vec!["com.docker.swarm.task.id".to_owned()])]);
-        let options =
-            ListContainersOptions { filters: Some(filters), limit: Some(10_000), ..ListContainersOptions::default() };
-        let found = self.api.list_containers(Some(options)).await.map_err(explain)?;
+        let found = self.running("com.docker.swarm.task.id".to_owned(), 10_000).await?;
         Ok(found.into_iter().map(TaskContainer::from).collect())
+    }
+
+    /// The ids of the running containers of one service on this engine, at most 1,000: only they are asked for.
+    pub async fn containers_of(&self, swarm_service: &str) -> Result<Vec<String>> {
+        let found = self.running(format!("com.docker.swarm.service.name={swarm_service}"), 1_000).await?;
+        Ok(found.into_iter().filter_map(|c| c.id).collect())
+    }
+
+    async fn running(&self, label: String, most: i32) -> Result<Vec<models::ContainerSummary>> {
+        // A list with a limit has those that ended as well, unless it is told.
+        let status = ("status".to_owned(), vec!["running".to_owned()]);
+        let filters = HashMap::from([("label".to_owned(), vec![label]), status]);
+        let options =
+            ListContainersOptions { filters: Some(filters), limit: Some(most), ..ListContainersOptions::default() };
+        self.api.list_containers(Some(options)).await.map_err(explain)
     }
 
     /// Where the server itself reaches a container of a task: its address on the gateway network. None when it is not on it.

@@ -2,7 +2,6 @@ use super::*;
 use otternauts_fleet::End;
 use std::collections::BTreeMap;
 
-const MINUTE: i64 = 60 * SECOND;
 /// 2023-11-14T22:13:20Z, when the last rollout ended.
 const START: i64 = 1_700_000_000 * SECOND;
 
@@ -64,7 +63,7 @@ fn one_death_degrades_for_half_a_minute_and_no_longer() {
 #[test]
 fn five_restarts_in_an_hour_are_a_crash_loop_that_ends_after_ten_quiet_minutes() {
     let status = running("web", 1, 1);
-    let times: Vec<i64> = (1..=5).map(|n| START + n * 11 * MINUTE).collect();
+    let times: Vec<i64> = (1..=5).map(|n| START + n * 2 * MINUTE).collect();
     let (four, five) = (failures(&times[..4], |e| e), failures(&times, |e| e));
     assert_eq!(holding(&decide(&four, &status, times[3] + SECOND)), [("Degraded", "TaskFailed")]);
     let looping = decide(&five, &status, times[4] + SECOND);
@@ -93,6 +92,76 @@ fn a_loop_of_any_period_is_told_once_and_recovers_once() {
         }
         assert_eq!((transitions, before), (2, false), "every {period} s");
     }
+}
+
+/// OG-6, AO-18: whatever the pace, what fails again and again is told at most twice: when it first does, and when it does it again.
+#[test]
+fn a_service_that_fails_at_any_pace_is_degraded_without_flapping() {
+    // Seconds between two failures, and how often Degraded may begin.
+    for (period, expected) in [(10, 1), (29, 1), (31, 2), (45, 2), (120, 2), (400, 2), (700, 2), (1500, 2), (3000, 2)] {
+        let times: Vec<i64> = (0..20).map(|n| START + (100 + n * period) * SECOND).collect();
+        let status = running("web", 1, 1);
+        let mut begins = [0; 3];
+        let mut before = [false; 3];
+        for second in (0..100 + 20 * period + 7200).step_by(10) {
+            let now = START + second * SECOND;
+            let so_far: Vec<i64> = times.iter().copied().filter(|t| *t <= now).collect();
+            let verdict = decide(&failures(&so_far, |e| End { oom: true, ..e }), &status, now);
+            let crashes = decide(&failures(&so_far, |e| e), &status, now);
+            let found = |v: &Verdict, i: usize| v.findings[i].found.is_some();
+            let holds = [found(&verdict, 0), found(&crashes, 1), found(&crashes, 3)];
+            for i in 0..3 {
+                begins[i] += i32::from(holds[i] && !before[i]);
+            }
+            before = holds;
+        }
+        let [memory, looping, degraded] = begins;
+        assert_eq!((degraded, before), (expected, [false; 3]), "every {period} s");
+        assert!(memory <= 2 && looping <= 1, "every {period} s: {memory}, {looping}");
+    }
+}
+
+#[test]
+fn a_quiet_time_is_longer_after_a_second_failure_and_as_long_as_the_pace_asks() {
+    let status = running("web", 1, 1);
+    // When a service failed, and after how many seconds from the last failure it is over.
+    for (minutes, expected) in [
+        (&[10][..], 30),
+        (&[10, 11], 300),
+        (&[10, 14], 480),
+        (&[10, 11, 12, 13], 300),
+        (&[10, 30, 31], 2400),
+        (&[10, 55], 3600),
+        (&[10, 71], 30),
+    ] {
+        let times: Vec<i64> = minutes.iter().map(|m| START + m * MINUTE).collect();
+        let (ward, last) = (failures(&times, |e| e), times[times.len() - 1]);
+        let at = |seconds: i64| decide(&ward, &status, last + seconds * SECOND);
+        assert_eq!(holding(&at(expected - 1)).len(), 1, "{minutes:?}");
+        assert_eq!(at(expected - 1).again, Some(Duration::from_millis(1_050)), "{minutes:?}");
+        assert_eq!(holding(&at(expected)), [], "{minutes:?}");
+    }
+}
+
+#[test]
+fn each_service_says_whether_it_is_well_and_how_often_its_check_failed() {
+    let mut web = Service::default();
+    let services = |web: &Service| {
+        let ward = Ward([("web".to_owned(), web.clone()), ("gone".to_owned(), web.clone())].into());
+        decide(&ward, &running("web", 1, 1), START + MINUTE).services
+    };
+    let said = |unhealthy, probe_failures| [Health { name: "web".into(), unhealthy, probe_failures }];
+    assert_eq!(decide(&Ward::default(), &running("web", 1, 1), START).services, said(false, None));
+    assert_eq!(services(&web), said(false, None));
+    web.answered("h1", "a", Ok(()), 2);
+    assert_eq!(services(&web), said(false, Some(0)));
+    web.answered("h1", "a", Err("404".into()), 2);
+    assert_eq!(services(&web), said(false, Some(1)));
+    web.answered("h1", "a", Err("404".into()), 2);
+    assert_eq!(services(&web), said(true, Some(2)));
+    let mut own = Service::default();
+    own.unhealthy("h1", "a", String::new());
+    assert_eq!(services(&own), said(true, None));
 }
 
 #[test]
