@@ -94,6 +94,25 @@ pub fn messages(receiver: &Receiver, expected: &[&str]) {
     assert_eq!(seen(), expected);
 }
 
+/// [`messages`], and nothing after them: something that happens now, about an object of a kind that the Notifier sees, is told
+/// next. What the marker adds is in the answer, for a Notifier that is asked again.
+#[track_caller]
+pub fn no_more_messages(otter: &Otter, receiver: &Receiver, kind: &str, expected: &[&str]) -> String {
+    messages(receiver, expected);
+    let name = format!("marker-{}", receiver.seen().len());
+    let now = std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%6NZ"]).output().expect("date runs");
+    let object = json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"generateName": "marker-", "namespace": "default"},
+        "eventTime": String::from_utf8_lossy(&now.stdout).trim(), "type": "Warning", "reason": "Marker", "action": "Mark",
+        "reportingController": "test", "reportingInstance": "test", "note": "nothing came before this",
+        "regarding": {"apiVersion": "otternauts.dev/v1", "kind": kind, "namespace": "default", "name": name},
+    });
+    otter.kubectl_in(&["create", "-f", "-"], &object.to_string()).ok();
+    let marker = format!("event {name} Marker");
+    messages(receiver, &[expected, &[marker.as_str()]].concat());
+    marker
+}
+
 /// Waits for so many of something, and answers them.
 #[track_caller]
 fn so_many(what: &str, count: usize, look: impl Fn() -> Vec<Value>) -> Vec<Value> {
@@ -149,11 +168,12 @@ fn one_signed_message_for_a_problem_and_one_for_its_recovery_ot_72() {
     stands(&otter, "web", true, "Deployed");
     messages(&receiver, &["problem web Unhealthy", "recovered web Unhealthy"]);
     stands(&otter, "marker", false, "ImagePullFailed");
-    messages(&receiver, &["problem web Unhealthy", "recovered web Unhealthy", "problem marker ImagePullFailed"]);
-    metric(&otter, r#"otternauts_notifications_total{channel="webhook",result="delivered"} 3"#);
+    let all = ["problem web Unhealthy", "recovered web Unhealthy", "problem marker ImagePullFailed"];
+    no_more_messages(&otter, &receiver, "Stack", &all);
+    metric(&otter, r#"otternauts_notifications_total{channel="webhook",result="delivered"} 4"#);
     let status = until("the count", PATIENCE, || {
         let status = status(&otter, "otternauts-system", "ops");
-        if status["delivered"] == 3 { Ok(status) } else { Err(status) }
+        if status["delivered"] == 4 { Ok(status) } else { Err(status) }
     });
     assert_eq!(condition(&status, "Delivered")["reason"], "Delivered", "{status}");
     otter.kubectl(&["-n", "otternauts-system", "wait", "--for=condition=Ready", "notifier/ops", "--timeout=30s"]).ok();
@@ -230,7 +250,8 @@ fn kill_9_between_sending_and_the_answer_repeats_one_id_and_nothing_else() {
     otter.kill();
     otter.boot();
     stands(&otter, "marker", false, "ImagePullFailed");
-    messages(&receiver, &["problem web Unhealthy", "problem web Unhealthy", "problem marker ImagePullFailed"]);
+    let all = ["problem web Unhealthy", "problem web Unhealthy", "problem marker ImagePullFailed"];
+    no_more_messages(&otter, &receiver, "Stack", &all);
 }
 
 /// A receiver that remembers ids, as ours are asked to, hears of every change once, whenever the process was killed.
@@ -268,7 +289,7 @@ fn a_receiver_that_never_answers_delays_nobody_else() {
     messages(&quick, &["problem web Unhealthy"]);
     until("the mute one to be asked", PATIENCE, || if mute.seen().is_empty() { Err("nothing yet") } else { Ok(()) });
     stands(&otter, "web", true, "Deployed");
-    messages(&quick, &["problem web Unhealthy", "recovered web Unhealthy"]);
+    no_more_messages(&otter, &quick, "Stack", &["problem web Unhealthy", "recovered web Unhealthy"]);
     assert_eq!(status(&otter, "otternauts-system", "mute")["delivered"], 0);
     // Nor the end of the process.
     assert_eq!(otter.stop(), 0);
@@ -356,5 +377,5 @@ fn a_spec_that_cannot_be_used_says_so_and_a_pause_is_a_pause() {
     messages(&witness, &["problem brief Unhealthy", "problem lasting Unhealthy", "recovered brief Unhealthy"]);
     assert!(receiver.seen().is_empty(), "nothing is sent in a pause");
     suspend(false);
-    messages(&receiver, &["problem lasting Unhealthy"]);
+    no_more_messages(&otter, &receiver, "Stack", &["problem lasting Unhealthy"]);
 }

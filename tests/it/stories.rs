@@ -40,6 +40,17 @@ fn get(otter: &Otter, kind: &str, name: &str) -> Value {
     otter.kubectl(&["get", kind, name, "-o", "json"]).json()
 }
 
+/// Notes of Events with this reason about an object, each as often as it was counted: what is told again is the same object, with
+/// a count.
+fn events(otter: &Otter, kind: &str, name: &str, reason: &str) -> Vec<String> {
+    let all = otter.kubectl(&["get", "events.v1.events.k8s.io", "-A", "-o", "json"]).json();
+    let about = |e: &&Value| e["regarding"]["kind"] == kind && e["regarding"]["name"] == name && e["reason"] == reason;
+    let times = |e: &Value| e["series"]["count"].as_u64().unwrap_or(1);
+    let notes = all["items"].as_array().expect("events").iter().filter(about);
+    let times = notes.map(|e| (e["note"].as_str().unwrap_or_default().to_owned(), times(e)));
+    times.flat_map(|(note, n)| (0..n).map(move |_| note.clone())).collect()
+}
+
 /// The status of a Server once it is in a phase.
 pub fn server_in(otter: &Otter, name: &str, phase: &str, patience: u64) -> Value {
     until(&format!("server {name} to be {phase}"), Duration::from_secs(patience), || {

@@ -1,13 +1,15 @@
 //! What ails services is said once, within seconds, in the right words, and is over once (AO-18, OT-F12, OT-73, OG-6).
 
-use super::{condition, docker, get, onboard, server_in, stack_running};
+use super::{condition, docker, events, get, onboard, server_in, stack_running};
 use crate::notify::receiver::{Answer, Receiver};
-use crate::notify::{messages, notifier_of, webhook};
+use crate::notify::{messages, no_more_messages, notifier_of, webhook};
 use otternauts_harness::{Lab, Otter, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(90);
+/// What the declared check asks with. No one may read it in what is said of that check (R24).
+const TOKEN: &str = "planted-tide-Zx9-51c0ffee";
 const ALL: [&str; 4] = ["OOMKilled", "CrashLooping", "Unhealthy", "Degraded"];
 
 /// Waits until exactly these conditions hold.
@@ -22,13 +24,6 @@ fn ails(otter: &Otter, expected: &[&str]) -> Value {
     })
 }
 
-/// Events about the stack with this reason, however often each was counted.
-fn events(otter: &Otter, reason: &str) -> usize {
-    let all = otter.kubectl(&["get", "events", "-o", "json"]).json();
-    let about = |e: &&Value| e["involvedObject"]["name"] == "bay" && e["reason"] == reason;
-    all["items"].as_array().expect("events").iter().filter(about).count()
-}
-
 /// The newest running container of a service, once there is one that is not `old`.
 fn container(lab: &Lab, service: &str, old: &str) -> String {
     until(&format!("a container of {service}"), PATIENCE, || {
@@ -41,7 +36,8 @@ fn container(lab: &Lab, service: &str, old: &str) -> String {
     })
 }
 
-fn stack(otter: &Otter, generation: u32) {
+/// `well` is what the declared check asks for.
+fn stack(otter: &Otter, generation: u32, well: &str) {
     let wait = "while [ ! -f /tmp/hungry ]; do sleep 0.1; done; exec tail /dev/zero";
     let quick = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}});
     let limited = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}, "resources": {"limits": {"memory": "32M"}}});
@@ -52,10 +48,10 @@ fn stack(otter: &Otter, generation: u32) {
         "hog": {"image": "registry.lab/library/busybox:1.35", "command": ["sh", "-c", wait], "deploy": limited},
         "buoy": {"image": "registry.lab/library/busybox:1.35", "deploy": quick,
             "command": ["sh", "-c", "mkdir -p /srv; echo ok > /srv/well; exec httpd -f -p 8080 -h /srv"],
-            "x-otternauts": {"port": 8080, "health": {"http": "/well", "interval": "1s", "retries": 2}}},
+            "x-otternauts": {"port": 8080, "health": {"http": format!("{well}?token=${{TIDE}}"), "interval": "1s", "retries": 2}}},
         "pier": {"image": "registry.lab/library/busybox:1.35", "command": ["sleep", "100000"], "healthcheck": check, "deploy": quick},
     }});
-    let spec = json!({"compose": {"inline": compose.to_string()}});
+    let spec = json!({"compose": {"inline": compose.to_string()}, "env": [{"secretRef": {"name": "tide"}}]});
     let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "bay"}, "spec": spec});
     otter.apply(&object.to_string());
 }
@@ -77,7 +73,9 @@ impl Bay {
         let otter = crate::whole();
         onboard(&otter, &lab, "harbour", 1, "manager");
         server_in(&otter, "harbour", "ready", 240);
-        stack(&otter, 1);
+        let token = format!("--from-literal=TIDE={TOKEN}");
+        otter.kubectl(&["create", "secret", "generic", "tide", &token]).ok();
+        stack(&otter, 1, "/well");
         let name = stack_running(&otter, "bay", 180)["swarmStack"].as_str().expect("a name").to_owned();
         ails(&otter, &[]);
         let key = format!("--from-literal=key={}", crate::notify::KEY);
@@ -125,16 +123,32 @@ impl Bay {
         self.hears(&["problem bay Unhealthy", "recovered bay Unhealthy"]);
     }
 
-    /// A declared check fails from outside; Swarm knows nothing of it, and the container lives until it is well again.
+    /// A declared check fails from outside; Swarm knows nothing of it, and the container lives on. Only the check is edited: that is
+    /// a new version, for which no container ends, and which is well.
     fn a_declared_check_fails(&mut self) {
         let buoy = self.container("buoy", "");
         self.in_container("buoy", &["rm", "/srv/well"]);
         let status = ails(&self.otter, &["Unhealthy", "Degraded"]);
         let sentence = "Service buoy is unhealthy (GET /well on port 8080: answered 404)";
         assert_eq!(condition(&status, "Unhealthy")["message"], sentence, "{status}");
+        until("the service to say so", PATIENCE, || {
+            let status = get(&self.otter, "stack", "bay")["status"].clone();
+            let of = |name: &str| {
+                let all = status["services"].as_array().cloned().unwrap_or_default();
+                all.into_iter().find(|s| s["name"] == name).unwrap_or_default()
+            };
+            let (buoy, web) = (of("buoy"), of("web"));
+            let failing = buoy["unhealthy"] == true && buoy["probeFailures"].as_i64().is_some_and(|n| n >= 2);
+            let well = web["unhealthy"] == false && web["probeFailures"].is_null();
+            if failing && well { Ok(()) } else { Err(status) }
+        });
         self.hears(&["problem bay Unhealthy"]);
-        self.in_container("buoy", &["touch", "/srv/well"]);
-        ails(&self.otter, &[]);
+        let told: Vec<String> = self.receiver.seen().iter().map(|got| got.json().to_string()).collect();
+        crate::secrecy::is_kept(&self.otter, TOKEN, &told.iter().map(String::as_str).collect::<Vec<_>>());
+        self.in_container("buoy", &["touch", "/srv/still"]);
+        stack(&self.otter, 1, "/still");
+        let status = ails(&self.otter, &[]);
+        assert_eq!(status["currentVersion"], 2, "{status}");
         assert_eq!(self.container("buoy", ""), buoy);
         self.hears(&["recovered bay Unhealthy"]);
     }
@@ -159,7 +173,7 @@ impl Bay {
         assert_eq!(self.otter.otter(&["health", "-o", "json"]).code, 1);
         assert_eq!(self.otter.otter(&["health", "fog"]).code, 5);
         self.hears(&["problem bay OutOfMemory"]);
-        stack(&self.otter, 2);
+        stack(&self.otter, 2, "/still");
         ails(&self.otter, &[]);
         stack_running(&self.otter, "bay", 120);
         self.hears(&["recovered bay OutOfMemory"]);
@@ -174,8 +188,10 @@ impl Bay {
                 self.otter.kill();
             }
             docker(&self.lab, 1, &["kill", &last]);
-            if n == 4 {
-                self.otter.boot();
+            match n {
+                1 => self.hears(&["problem bay TaskFailed"]),
+                4 => self.otter.boot(),
+                _ => {}
             }
         }
         let status = ails(&self.otter, &["CrashLooping", "Degraded"]);
@@ -184,9 +200,11 @@ impl Bay {
             "Service web restarted 5 times in 1 hour",
             "{status}"
         );
-        stack(&self.otter, 3);
+        self.hears(&["problem bay CrashLooping"]);
+        stack(&self.otter, 3, "/still");
         ails(&self.otter, &[]);
         stack_running(&self.otter, "bay", 120);
+        self.hears(&["recovered bay CrashLooping"]);
     }
 }
 
@@ -202,13 +220,15 @@ fn what_ails_a_service_is_said_once_and_is_over_once_ao_18() {
     let otter = &bay.otter;
     until("each incident to have one Event", PATIENCE, || {
         // The declared check's failure is a condition only: no task failed.
-        let seen = ["CrashLooping", "OutOfMemory", "Unhealthy"].map(|reason| events(otter, reason));
+        let seen =
+            ["CrashLooping", "OutOfMemory", "Unhealthy"].map(|reason| events(otter, "Stack", "bay", reason).len());
         if seen == [1, 1, 1] { Ok(()) } else { Err(seen) }
     });
     until("everything to be well", PATIENCE, || {
         let all = otter.otter(&["health"]);
         if all.code == 0 { Ok(()) } else { Err(all) }
     });
+    no_more_messages(otter, &bay.receiver, "Stack", &bay.heard);
     let metrics = otter.curl_admin("/metrics", &[]).ok().to_owned();
     let line = "otternauts_service_task_failures_total{namespace=\"default\",stack=\"bay\",service=\"web\"";
     assert!(metrics.lines().any(|l| l.starts_with(line)), "{metrics}");

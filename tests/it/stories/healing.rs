@@ -1,6 +1,6 @@
 //! Rules heal what they are about, once, within their bounds, also over a crash (OT-71, AO-5, AO-18, AO-19; issue 4 item 3).
 
-use super::{condition, docker, get, onboard, server_in, stack_running};
+use super::{condition, docker, events, get, onboard, server_in, stack_running};
 use crate::notify::receiver::{Answer, Receiver};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use otternauts_harness::{Lab, Otter, until};
@@ -52,16 +52,6 @@ fn last(status: &Value) -> &Value {
 /// How often the tasks of a service were replaced by force.
 fn forced(lab: &Lab, service: &str) -> String {
     docker(lab, 1, &["service", "inspect", service, "--format", "{{.Spec.TaskTemplate.ForceUpdate}}"])
-}
-
-/// Notes of Events with this reason about an object, each as often as it was counted.
-fn events(otter: &Otter, kind: &str, name: &str, reason: &str) -> Vec<String> {
-    let all = otter.kubectl(&["get", "events.v1.events.k8s.io", "-o", "json"]).json();
-    let about = |e: &&Value| e["regarding"]["kind"] == kind && e["regarding"]["name"] == name && e["reason"] == reason;
-    let times = |e: &Value| e["series"]["count"].as_u64().unwrap_or(1);
-    let notes = all["items"].as_array().expect("events").iter().filter(about);
-    let times = notes.map(|e| (e["note"].as_str().unwrap_or_default().to_owned(), times(e)));
-    times.flat_map(|(note, n)| (0..n).map(move |_| note.clone())).collect()
 }
 
 /// The container of a service that runs, once there is one that is not `old`.

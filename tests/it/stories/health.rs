@@ -1,6 +1,6 @@
 //! What happens on servers shows in the objects as it happens: no polling, and back to well by itself (OT-30, OT-31, OT-35).
 
-use super::{condition, docker, get, onboard, server_in, stack_running};
+use super::{condition, docker, events, get, onboard, server_in, stack_running};
 use otternauts_harness::{Lab, Otter, until};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -59,8 +59,6 @@ fn what_happens_on_a_server_shows_in_its_objects_and_passes() {
         if started { Ok(()) } else { Err(log.lines().last().unwrap_or_default().to_owned()) }
     });
     server_in(&otter, "harbour", "ready", 120);
-    let events = otter.kubectl(&["get", "events", "-A", "-o", "json"]).json();
-    let about = |e: &&Value| e["involvedObject"]["name"] == "harbour" && e["reason"] == "DockerUnavailable";
-    let told = events["items"].as_array().expect("events").iter().filter(about).count();
-    assert!(told <= 1, "told {told} times");
+    let told = events(&otter, "Server", "harbour", "DockerUnavailable");
+    assert_eq!(told.len(), 1, "{told:?}");
 }

@@ -1,7 +1,7 @@
 //! HTTPS by domain through the cluster's proxy, with certificates of the lab's own authority (OT-30 to OT-38); what goes wrong with a
 //! domain, in the product's words, and how it passes by itself (OT-F8, OT-F13 to OT-F15, OT-F18).
 
-use super::{condition, docker, get, last_error, onboard, server_in, stack_running};
+use super::{condition, docker, events, get, last_error, onboard, server_in, stack_running};
 use otternauts_harness::{Lab, Otter, OtterOptions, kubectl, skip, until};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -85,10 +85,10 @@ fn ingress(otter: &Otter, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     })
 }
 
-fn events(otter: &Otter, object: &str, reason: &str) -> usize {
-    let all = otter.kubectl(&["get", "events", "-A", "-o", "json"]).json();
-    let about = |e: &&Value| e["involvedObject"]["name"] == object && e["reason"] == reason;
-    all["items"].as_array().expect("events").iter().filter(about).count()
+/// How often it was told that the proxy does not run.
+fn downs(otter: &Otter) -> usize {
+    let told = ["IngressDown", "IngressDeployFailed"].map(|reason| events(otter, "Cluster", "default", reason).len());
+    told.iter().sum()
 }
 
 /// Clients that ask again and again, each over a connection of its own; answers what failed and how many did not.
@@ -153,7 +153,7 @@ fn https_by_domain(lab: &Lab, provider: &Value) {
     assert!(status["domains"][0]["notAfter"].as_str().is_some_and(|t| t.starts_with("20")), "{status}");
     assert_eq!(condition(&status, "DomainsReady")["status"], "True", "{status}");
     assert_eq!(status["lastError"], Value::Null, "{status}");
-    assert_eq!(events(&otter, "duo", "CertificateIssued"), 1);
+    assert_eq!(events(&otter, "Stack", "duo", "CertificateIssued").len(), 1);
     let runs = ingress(&otter, "deployed", |i| i["phase"] == "deployed");
     assert_eq!((&runs["server"], &runs["lastError"]), (&json!("harbour"), &Value::Null), "{runs}");
     if provider["provider"] == "caddy" {
@@ -238,14 +238,14 @@ fn versions_and_failures_of_the_proxy(lab: &Lab, otter: &Otter) {
     let error = failed["lastError"].as_str().unwrap_or_default();
     assert!(error.starts_with("Ingress deployment failed. ") && error.contains("caddy:9.9"), "{failed}");
     assert_eq!(failed["reason"], "IngressDeployFailed");
-    assert!(events(otter, "default", "IngressDeployFailed") >= 1);
+    assert!(!events(otter, "Cluster", "default", "IngressDeployFailed").is_empty());
     set(otter, &json!({"ingress": {"version": "2"}}));
     let runs = ingress(otter, "upgraded", |i| i["phase"] == "deployed" && i["version"] == "2");
     assert_eq!(runs["lastError"], Value::Null, "{runs}");
     fetched(lab, "duo.apps.lab", "web v2");
     let index = || super::indexes(lab, 1);
     let before = index();
-    assert_eq!(events(otter, "duo", "CertificateIssued"), 1, "its certificate stayed");
+    assert_eq!(events(otter, "Stack", "duo", "CertificateIssued").len(), 1, "its certificate stayed");
 
     // The proxy dies: the swarm starts it again, with its routes, and it is told.
     let container = docker(lab, 1, &["ps", "-q", "--filter", "name=otternauts-ingress_caddy"]);
@@ -253,7 +253,7 @@ fn versions_and_failures_of_the_proxy(lab: &Lab, otter: &Otter) {
     ingress(otter, "down", |i| i["phase"] != "deployed");
     ingress(otter, "up again", |i| i["phase"] == "deployed");
     fetched(lab, "duo.apps.lab", "web v2");
-    assert!(events(otter, "default", "IngressDown") + events(otter, "default", "IngressDeployFailed") >= 2);
+    assert!(downs(otter) >= 2);
     assert_eq!(index(), before, "nothing was deployed again");
 
     // The last domain goes, and a person no longer asks for an ingress: so does the proxy.
@@ -290,7 +290,7 @@ fn trouble_with_domains(lab: &Lab, provider: &Value) {
     let told = last_error(&otter, "stack", "adrift", sentence, 120);
     assert_eq!(told["domains"][0]["reason"], "DNSMismatch", "{told}");
     assert_eq!(condition(&told, "DomainsReady")["reason"], "DNSMismatch", "{told}");
-    assert_eq!(events(&otter, "adrift", "DNSMismatch"), 1);
+    assert_eq!(events(&otter, "Stack", "adrift", "DNSMismatch").len(), 1);
     lab.ok(&["block", "ctl", "1", "tcp/80"]);
     stack(&otter, "blocked", "blocked.apps.lab", "v1", 1);
     let sentence = "Cannot obtain certificate: HTTP challenge failed. Ensure port 80 is accessible from the internet.";
@@ -324,7 +324,7 @@ fn trouble_with_domains(lab: &Lab, provider: &Value) {
     let issued = certificate(&otter, "greedy", "issued");
     assert!(issued["domains"][0]["retryAt"].is_null(), "{issued}");
     fetched(lab, "greedy.apps.lab", "web v1");
-    assert_eq!(events(&otter, "greedy", "RateLimited"), 1, "told once");
+    assert_eq!(events(&otter, "Stack", "greedy", "RateLimited").len(), 1, "told once");
 }
 
 /// Whether the proxy has been told to ask for a certificate for a stack.
@@ -369,7 +369,7 @@ fn the_proxy_moves_to_another_manager_when_its_server_dies_ot_f18() {
     });
     lab.ok(&["name", "duo.lab", &lab.ip(moved)]);
     fetched_from(&lab, moved, "duo.lab", "web v1");
-    assert!(events(&otter, "default", "IngressDown") + events(&otter, "default", "IngressDeployFailed") >= 1);
+    assert!(downs(&otter) >= 1);
     lab.ok(&["boot", &first.to_string()]);
     for (name, _) in hosts {
         server_in(&otter, name, "ready", 240);

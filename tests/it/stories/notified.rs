@@ -2,7 +2,7 @@
 
 use super::{docker, last_error, onboard, server_in, stack_running};
 use crate::notify::receiver::{Answer, Receiver};
-use crate::notify::{messages, notifier_of, webhook};
+use crate::notify::{messages, no_more_messages, notifier_of, webhook};
 use otternauts_harness::Lab;
 use serde_json::json;
 
@@ -52,6 +52,6 @@ fn a_failure_on_a_real_host_is_one_message_and_its_end_another_ot_72() {
     stack("registry.lab/lab/web:v1");
     stack_running(&otter, "shop", 120);
     expected.push("recovered shop ImagePullFailed");
-    messages(&receiver, &expected);
+    no_more_messages(&otter, &receiver, "Stack", &expected);
     assert!(!docker(&lab, 1, &["service", "ls", "-q"]).is_empty());
 }
