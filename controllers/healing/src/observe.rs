@@ -7,32 +7,33 @@ use otternauts_fleet::{End, News, Notice};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use tokio::task::AbortHandle;
 
 const STACK: &str = "com.docker.stack.namespace";
 const SERVICE: &str = "com.docker.swarm.service.name";
 
-/// Takes in what is told, for ever.
+/// An engine that does not answer by then is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes in what is told, for ever. A host that hangs delays what is told of itself alone.
 pub async fn listen(ctx: Arc<Context>, notices: impl futures::Stream<Item = Notice> + Send) {
     // Some may be followed already; what they told before is not told to us.
-    for server in ctx.fleet.all_followed() {
-        look(&ctx, &server).await;
-    }
-    let mut notices = std::pin::pin!(notices);
-    while let Some(notice) = notices.next().await {
-        hear(&ctx, notice).await;
-        ctx.wake.notify_one();
-    }
+    let followed = ctx.fleet.all_followed().into_iter();
+    let before = followed.map(|server| Notice { server, news: News::Followed });
+    let hear = |notice: Notice| {
+        let ctx = Arc::clone(&ctx);
+        async move {
+            hear(&ctx, notice).await;
+            ctx.wake.notify_one();
+        }
+    };
+    ctx.fleet.listen(futures::stream::iter(before).chain(notices), hear).await;
 }
 
 async fn hear(ctx: &Context, notice: Notice) {
     match notice.news {
-        News::Followed => look(ctx, &notice.server).await,
-        News::Missed => {
-            for server in ctx.fleet.all_followed() {
-                look(ctx, &server).await;
-            }
-        }
+        News::Followed | News::Missed => look(ctx, &notice.server).await,
         News::Event(event) => checked(ctx, &notice.server, &event),
         News::Ended(end) => ended(ctx, &end),
         News::Lost(_) => ctx.board(|board| board.lost(&notice.server, ctx.now())),
@@ -67,10 +68,14 @@ fn ended(ctx: &Context, end: &End) {
 async fn look(ctx: &Context, server: &str) {
     let Some(host) = ctx.fleet.followed(server) else { return };
     let asked = async { host.docker().await?.swarm_containers().await };
-    let containers = match asked.await {
-        Ok(containers) => containers,
-        Err(error) => {
+    let containers = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(containers)) => containers,
+        Ok(Err(error)) => {
             tracing::debug!(server, %error, "the containers of an engine are not known");
+            return ctx.board(|board| board.lost(server, ctx.now()));
+        }
+        Err(_) => {
+            tracing::debug!(server, "an engine did not name its containers in time");
             return ctx.board(|board| board.lost(server, ctx.now()));
         }
     };
