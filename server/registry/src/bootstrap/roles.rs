@@ -234,7 +234,8 @@ fn deploy_rules() -> Vec<Value> {
 
 fn health_rules() -> Vec<Value> {
     let mut rules = common_rules();
-    rules.push(rule(&[otternauts_types::GROUP], &["stacks"], &READ));
+    // The servers, to know which of them are to be asked, and which are no more.
+    rules.push(rule(&[otternauts_types::GROUP], &["stacks", "servers"], &READ));
     rules.push(rule(&[otternauts_types::GROUP], &["stacks/status"], &["get", "patch"]));
     // The values of a Deployment's snapshot, for what its health checks say: by name, never a list.
     rules.push(rule(&[otternauts_types::GROUP], &["deployments"], &["get"]));
