@@ -101,7 +101,11 @@ impl Registry {
             Err(status) => return Err(status),
         }
         let collection = Target { name: None, ..target };
-        self.create(&caller, &collection, Body { object, duplicates: Vec::new() }, &options).await.map(drop)
+        match self.create(&caller, &collection, Body { object, duplicates: Vec::new() }, &options).await {
+            // Another replica starts at the same time, and is as good at it.
+            Err(status) if status.code == 409 && self.store().is_shared() => Ok(()),
+            made => made.map(drop),
+        }
     }
 }
 
@@ -110,6 +114,6 @@ async fn token_key(store: &Store) -> Result<Vec<u8>, Error> {
         return Ok(key.to_vec());
     }
     let key: [u8; 32] = otternauts_auth::random_bytes().map_err(|_| Error::Random)?;
-    store.set_meta(TOKEN_KEY, Bytes::copy_from_slice(&key)).await?;
+    let key = store.claim_meta(TOKEN_KEY, Bytes::copy_from_slice(&key)).await?;
     Ok(key.to_vec())
 }

@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use otternauts_meta::{Object, Timestamp};
 use otternauts_schema::crd::NameConflict;
 use otternauts_schema::{Names, crd};
-use otternauts_store::{Key, Op, Precondition, Record, Write};
+use otternauts_store::{Error, Key, Op, Precondition, Record, Write};
 use serde_json::{Map, Value, json};
 
 /// Row X6.
@@ -66,6 +66,8 @@ impl Registry {
             Write { key: record.key.clone(), precondition: Precondition::At(record.revision), op: Op::Put(body) };
         match self.inner.store.commit(vec![write]).await {
             Ok(_) => Some(next),
+            // Another replica has settled it, and its change is on the way here.
+            Err(Error::Conflict { .. }) if self.inner.store.is_shared() => None,
             Err(error) => {
                 tracing::error!(name = object.name(), %error, "the conditions of a CustomResourceDefinition cannot be written");
                 None

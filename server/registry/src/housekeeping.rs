@@ -6,6 +6,7 @@ mod event_expiry;
 mod follow;
 mod kinds_going;
 mod namespaces;
+mod replicas;
 
 use crate::registry::Registry;
 use crate::request::{Caller, Target};
@@ -30,6 +31,18 @@ impl Registry {
         tokio::select! {
             () = shutdown => {}
             () = work => {}
+        }
+    }
+
+    /// Notes what other replicas write, until `shutdown` resolves; nothing to do where there are none. Every replica runs it; of
+    /// [`Registry::run_housekeeping`] one does.
+    pub async fn run_noting(&self, shutdown: impl Future<Output = ()> + Send) {
+        if !self.store().is_shared() {
+            return;
+        }
+        tokio::select! {
+            () = shutdown => {}
+            () = replicas::run(self.clone()) => {}
         }
     }
 

@@ -6,8 +6,8 @@ use crate::request::Target;
 use crate::resealing;
 use crate::shape::Shape;
 use otternauts_auth::RoleSnapshot;
-use otternauts_meta::{Cause, Details, Object, Status, Timestamp};
-use otternauts_store::{Committed, Key, Op, Store, Write};
+use otternauts_meta::{Cause, Details, Status, Timestamp};
+use otternauts_store::{Committed, Key, List, Op, Page, Store, Write};
 use otternauts_vault::Vault;
 use parking_lot::Mutex;
 use ring::hmac;
@@ -175,16 +175,7 @@ impl Registry {
         let deleted: Vec<bool> = writes.iter().map(|write| matches!(write.op, Op::Delete { .. })).collect();
         let committed = self.inner.store.commit(writes).await?;
         for (record, gone) in committed.records.iter().zip(deleted) {
-            let Ok(value) = serde_json::from_slice(&record.body) else { continue };
-            let object: Object = crate::shape::as_object(value);
-            let key = &record.key;
-            self.facts().observe(&key.resource, &key.namespace, &key.name, (!gone).then_some(&object));
-            if &*key.resource == facts::CRDS {
-                self.crd_changed(&object, record, gone).await;
-            }
-            if &*key.resource == facts::CLUSTER_ROLES {
-                self.refresh_aggregates().await;
-            }
+            self.note(record, gone).await;
         }
         Ok(committed)
     }
@@ -202,6 +193,10 @@ impl Registry {
     /// Waits until the store is at `revision`, as long as a read may (rows C16, L6, E13).
     pub(crate) async fn wait_for(&self, revision: u64) -> Result<(), Status> {
         let deadline = tokio::time::Instant::now() + FUTURE_WAIT;
+        if self.inner.store.is_shared() && self.inner.store.revision() < revision {
+            // Another replica may have told it.
+            self.inner.store.fresh().await.map_err(|error| store_status(&error))?;
+        }
         loop {
             let current = self.inner.store.revision();
             if current >= revision {
@@ -213,6 +208,11 @@ impl Registry {
             tokio::time::sleep(FUTURE_STEP).await;
         }
     }
+}
+
+/// A page of what has been seen: who starts a list has made sure that this is enough, and later pages name their version.
+pub(crate) async fn page(store: &Store, wanted: List) -> Result<Page, otternauts_store::Error> {
+    if wanted.at.is_none() { store.list_seen(wanted).await } else { store.list(wanted).await }
 }
 
 /// Row E13.
@@ -242,6 +242,9 @@ pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
         Error::Full => Status::insufficient_storage(
             "the disk of the server is full: reads and deletions go on, creates and updates are refused",
         ),
+        Error::Unavailable(why) => Status::unavailable(format!("the store cannot be reached: {why}")).retry_after(1),
+        Error::Unknown(why) => Status::timeout(format!("the write may have happened or not: {why}")),
+        Error::TooLarge(why) => Status::too_large(format!("the object is larger than the store takes: {why}")),
         Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),
         Error::Conflict { .. } => Status::internal("a write lost a race it could not lose"),
         error => {

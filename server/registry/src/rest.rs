@@ -1,6 +1,6 @@
 //! What is left of a long list: read as it is sent, so that a list costs no more memory than the part under way.
 
-use crate::registry::store_status;
+use crate::registry::{page, store_status};
 use crate::shape::Shape;
 use bytes::Bytes;
 use otternauts_meta::Status;
@@ -74,8 +74,8 @@ impl Rest {
     }
 
     async fn read(&mut self) -> Result<(Vec<Bytes>, Revision, bool), Status> {
-        let page = self.store.list(self.wanted.clone()).await.map_err(|error| store_status(&error))?;
-        let Page { records, revision, more, .. } = page;
+        let read = page(&self.store, self.wanted.clone()).await.map_err(|error| store_status(&error))?;
+        let Page { records, revision, more, .. } = read;
         self.wanted.at = Some(revision);
         self.wanted.after = records.last().map(|r| (r.key.namespace.clone(), r.key.name.clone()));
         let items = records.iter().map(|record| self.shape.serve(record)).collect::<Result<_, _>>()?;

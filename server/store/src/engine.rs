@@ -62,6 +62,15 @@ impl Engine {
         !matches!(self, Engine::Memory(_) | Engine::Sqlite(_))
     }
 
+    /// Whether the cluster answered when it was last asked.
+    pub(crate) fn is_reached(&self) -> bool {
+        match self {
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.is_reached(),
+            _ => true,
+        }
+    }
+
     /// As `db.system.name` of OpenTelemetry.
     pub(crate) fn name(&self) -> &'static str {
         match self {

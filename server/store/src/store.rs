@@ -92,6 +92,17 @@ impl Store {
         self.inner.engine.is_far()
     }
 
+    /// Returns when this process has seen every commit that anybody was answered before the call (P8): at once, where nobody else
+    /// writes. [`Error::Unavailable`] when the cluster does not say.
+    pub async fn fresh(&self) -> Result<()> {
+        self.inner.engine.fresh().await
+    }
+
+    /// Whether the cluster behind the store answered when it was last asked; always true where there is none.
+    pub fn is_reached(&self) -> bool {
+        self.inner.engine.is_reached()
+    }
+
     /// The newest state of one object: never older than any answered commit, whoever made it.
     pub async fn get(&self, key: &Key) -> Result<Option<Record>> {
         self.inner.engine.fresh().await?;

@@ -11,13 +11,18 @@ impl Registry {
     /// `resource_version` as sent; empty when absent (row C16).
     pub async fn get(&self, caller: &Caller, target: &Target, resource_version: &str) -> Result<Served, Status> {
         let _ = caller;
-        if let Some(revision) = parse_version(resource_version).map_err(|e| bad_version(&e))? {
+        let version = parse_version(resource_version).map_err(|e| bad_version(&e))?;
+        if let Some(revision) = version {
             self.wait_for(revision).await?;
         }
         let shape = self.shape(target);
         let name = target.name.as_deref().unwrap_or_default();
-        let record = self.inner.store.get(&shape.key(target, name)).await.map_err(|e| store_status(&e))?;
-        let Some(record) = record else {
+        let key = shape.key(target, name);
+        let record = match version {
+            None => self.inner.store.get(&key).await,
+            Some(_) => self.inner.store.get_seen(&key).await,
+        };
+        let Some(record) = record.map_err(|e| store_status(&e))? else {
             return Err(Status::not_found(&target.definition.group_resource(), name));
         };
         let bytes = match target.subresource {

@@ -2,7 +2,7 @@
 
 use super::{bad_version, parse_version};
 use crate::continue_token::ContinueToken;
-use crate::registry::{Registry, store_status};
+use crate::registry::{Registry, page, store_status};
 use crate::request::{Caller, ListOptions, Target};
 use crate::rest::Rest;
 use crate::selection::Selection;
@@ -69,6 +69,9 @@ impl Registry {
             (self.start(version, options).await?, None)
         } else {
             let token = ContinueToken::decode(&options.continue_token, &self.inner.token_key, &collection)?;
+            if token.revision.is_none() {
+                self.inner.store.fresh().await.map_err(|error| store_status(&error))?;
+            }
             (token.revision, Some((Arc::from(token.namespace), Arc::from(token.name))))
         };
         let fetched = self.fetch(shape, &selection, at, after.clone(), options.limit).await;
@@ -92,7 +95,14 @@ impl Registry {
 
     /// Rows L2 to L6: at which revision the list is read; `None`: the newest.
     async fn start(&self, version: Option<Revision>, options: &ListOptions) -> Result<Option<Revision>, Status> {
-        let Some(revision) = version.filter(|v| *v > 0) else { return Ok(None) };
+        let Some(revision) = version else {
+            // P8. Version 0 takes what this replica has seen.
+            self.inner.store.fresh().await.map_err(|error| store_status(&error))?;
+            return Ok(None);
+        };
+        if revision == 0 {
+            return Ok(None);
+        }
         self.wait_for(revision).await?;
         let exact = match options.resource_version_match.as_str() {
             "Exact" => true,
@@ -119,13 +129,13 @@ impl Registry {
         let mut wanted = List { range: selection.range.clone(), at, after, limit: chunk };
         let mut records = Vec::new();
         loop {
-            let Page { records: page, revision, more, remaining } = self.inner.store.list(wanted.clone()).await?;
+            let Page { records: read, revision, more, remaining } = page(&self.inner.store, wanted.clone()).await?;
             wanted.at = Some(revision);
-            wanted.after = page.last().map(|r| (r.key.namespace.clone(), r.key.name.clone()));
+            wanted.after = read.last().map(|r| (r.key.namespace.clone(), r.key.name.clone()));
             if selection.is_everything() {
-                return Ok(Ok(Fetched { records: page, revision, more, remaining }));
+                return Ok(Ok(Fetched { records: read, revision, more, remaining }));
             }
-            let mut read = page.into_iter();
+            let mut read = read.into_iter();
             for record in read.by_ref() {
                 match selection.matches(shape, &record) {
                     Ok(true) => records.push(record),

@@ -20,8 +20,8 @@ const BOOKMARK_EVERY: Duration = if cfg!(test) { Duration::from_millis(200) } el
 enum Start {
     /// Changes after this revision.
     After(Revision),
-    /// The current state first, at least as new as this; `bookmark`: then the end of it is marked.
-    State { at_least: Revision, bookmark: bool },
+    /// The state first, at least as new as this, else the newest; `bookmark`: then the end of it is marked.
+    State { at_least: Option<Revision>, bookmark: bool },
     /// Changes from now on.
     Now,
 }
@@ -85,9 +85,12 @@ impl WatchSession {
             Start::After(revision) => revision,
             Start::Now => store.revision(),
             Start::State { at_least, bookmark } => {
-                self.registry.wait_for(at_least).await?;
+                match at_least {
+                    Some(revision) => self.registry.wait_for(revision).await?,
+                    None => store.fresh().await.map_err(|e| store_status(&e))?,
+                }
                 let list = List { range: self.selection.range.clone(), at: None, after: None, limit: 0 };
-                let page = store.list(list).await.map_err(|e| store_status(&e))?;
+                let page = store.list_seen(list).await.map_err(|e| store_status(&e))?;
                 self.initial = page.records.into_iter();
                 if bookmark {
                     let resource_version = page.revision.to_string();
@@ -259,9 +262,9 @@ fn start(options: &WatchOptions) -> Result<Start, Status> {
     let version = parse_version(&options.resource_version).map_err(|e| bad_version(&e))?;
     let bookmark = options.allow_bookmarks;
     Ok(match (options.send_initial_events, version) {
-        (Some(true), version) => Start::State { at_least: version.unwrap_or_default(), bookmark },
+        (Some(true), version) => Start::State { at_least: version, bookmark },
         (Some(false), None | Some(0)) => Start::Now,
-        (None, None | Some(0)) => Start::State { at_least: 0, bookmark },
+        (None, version @ (None | Some(0))) => Start::State { at_least: version, bookmark },
         (_, Some(version)) => Start::After(version),
     })
 }

@@ -158,6 +158,10 @@ impl Etcd {
         self.spawn(async move { view.fresh().await }).await
     }
 
+    pub(crate) fn is_reached(&self) -> bool {
+        self.view.reached.load(Ordering::Relaxed)
+    }
+
     /// Blocks the calling thread.
     pub(crate) fn rows(&self, places: &[Place], visit: Visit<'_>) -> Result<()> {
         if places.is_empty() {

@@ -18,7 +18,11 @@ pub(super) async fn follow(view: Arc<View>) {
         match watch(&view, &mut pause).await {
             Ok(()) => {}
             Err(Error::Engine(source)) => tracing::error!(error = %source, "the log in etcd is not what it was"),
-            Err(error) => tracing::warn!(%error, "the watch on etcd is lost, and is begun again"),
+            Err(error) => {
+                tracing::warn!(%error, "the watch on etcd is lost, and is begun again");
+                // Says whether the cluster is lost too.
+                let _told = view.fresh().await;
+            }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -19,7 +19,7 @@ use crate::visible::Visible;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Rows asked for at once. More than one transaction of usual size, so that a page always moves on.
@@ -64,6 +64,8 @@ pub(super) struct View {
     pub clock: Clock,
     retention: Retention,
     pub applied: Mutex<Applied>,
+    /// The cluster answered when it was last asked.
+    pub reached: AtomicBool,
     turns: Turns,
 }
 
@@ -85,7 +87,8 @@ impl View {
     pub(super) fn new(client: Client, keys: Keys, visible: Arc<Visible>, clock: Clock, retention: Retention) -> View {
         let ages = Ages::new(retention, 0, 0, 0, clock());
         let applied = Mutex::new(Applied { head: Head::default(), ages, trail: VecDeque::new() });
-        View { client, keys, visible, clock, retention, applied, turns: Turns::default() }
+        let reached = AtomicBool::new(true);
+        View { client, keys, visible, clock, retention, applied, reached, turns: Turns::default() }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -103,6 +106,7 @@ impl View {
         }
         let turn = self.turns.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let result = self.catch_up().await;
+        self.reached.store(result.is_ok(), Ordering::Relaxed);
         let told = match &result {
             Ok(()) => Ok(()),
             Err(Error::Unavailable(why)) => Err(why.clone()),
