@@ -15,6 +15,7 @@ mod lists;
 mod metrics;
 mod notify;
 mod refusals;
+mod replicas;
 mod sdk;
 mod secrecy;
 mod stories;

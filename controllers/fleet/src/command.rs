@@ -128,6 +128,11 @@ impl Script {
         }
     }
 
+    /// Whether it changes the server, rather than looks at it.
+    pub const fn changes(self) -> bool {
+        !matches!(self, Self::ProbeTcp | Self::UdpEcho | Self::ProbeUdp)
+    }
+
     /// What goes to stdin: the program, then its data in a form that cannot be mistaken for program text.
     pub(crate) fn stdin(self, data: &ScriptData) -> Vec<u8> {
         match self {

@@ -39,6 +39,9 @@ pub enum Error {
     /// The engine could not be talked to: not installed, not running, or its answer makes no sense.
     #[error("Docker cannot be used: {why}")]
     DockerUnavailable { why: String },
+    /// Several control planes share the fleet, and this one does not lead, or leads no more (R19). Nothing was sent.
+    #[error("this replica does not lead, and changes no server")]
+    NotLeading,
     #[error("{what} took longer than {} s", .after.as_secs())]
     Timeout { what: &'static str, after: Duration },
 }
@@ -64,6 +67,7 @@ impl Error {
             Self::Unreachable { .. } | Self::ChannelFailed { .. } | Self::Docker { .. } | Self::Timeout { .. } => {
                 Fault::TryAgain
             }
+            Self::NotLeading => Fault::TryAgain,
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::feed::Feeds;
+use crate::fence::{Fence, Right};
 use crate::host::Host;
 use crate::samples::Samplers;
 use crate::ssh;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     losses: broadcast::Sender<String>,
     feeds: Mutex<Feeds>,
     samplers: Mutex<Samplers>,
+    pub(crate) fence: Fence,
 }
 
 impl Fleet {
@@ -73,7 +75,13 @@ impl Fleet {
             losses: broadcast::channel(1024).0,
             feeds: Mutex::default(),
             samplers: Mutex::default(),
+            fence: Fence::default(),
         }))
+    }
+
+    /// What this process may do to servers from now on; at first it is taken to be alone.
+    pub fn set_right(&self, right: Right) {
+        self.0.fence.set(right);
     }
 
     /// The instruments of the process, for those who work with the fleet.

@@ -5,6 +5,7 @@ use crate::command::{Command, Script, ScriptData, StackDeployOptions, stack_depl
 use crate::docker::Docker;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::fence::preamble;
 use crate::fleet::Inner;
 use crate::local;
 use crate::output::Output;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
+
+/// What a leader does runs as root, because the number of the last leader is root's.
+const FENCED: &[&str] = &["sudo", "-n", "sh", "-s"];
 
 /// A server of the fleet. Cheap to clone; clones share the connection, which is opened by the first operation and again
 /// after it was lost.
@@ -139,7 +143,15 @@ impl Host {
 
     /// Runs a fixed script with its data; any exit status is an answer.
     pub async fn run_script(&self, script: Script, data: &ScriptData) -> Result<Output> {
+        if script.changes() {
+            self.may_change()?;
+        }
         self.exec(script.name(), script.words(), &script.stdin(data), script.limit()).await
+    }
+
+    /// The number a change carries, where several control planes share the fleet; an error where this one does not lead (R19).
+    pub(crate) fn may_change(&self) -> Result<Option<u64>> {
+        self.0.fleet.fence.check()
     }
 
     /// The engine of this server. Agrees on an API version, so this fails when there is no engine.
@@ -183,6 +195,14 @@ impl Host {
         let words = stack_deploy_words(name, options, &docker.engine().version);
         let what = "docker stack deploy";
         let limit = Duration::from_secs(10 * 60);
+        if let Some(number) = self.may_change()? {
+            let script = match &options.registry_config {
+                Some(config) => stack_deploy_script(&words, config.expose(), compose, false),
+                None => stack_deploy_plain(&words, compose),
+            };
+            let script = format!("{}{script}", preamble(number));
+            return succeeded(what, self.exec(what, FENCED, script.as_bytes(), limit).await?);
+        }
         let Some(config) = &options.registry_config else {
             return succeeded(what, self.docker_cli(what, &words, compose, limit).await?);
         };
@@ -193,6 +213,10 @@ impl Host {
     /// Removes a stack with all its services, networks, secrets and configs; volumes stay.
     pub async fn stack_remove(&self, name: &StackName) -> Result<Output> {
         let what = "docker stack rm";
+        if let Some(number) = self.may_change()? {
+            let script = format!("{}docker {}\n", preamble(number), stack_remove_words(name).join(" "));
+            return succeeded(what, self.exec(what, FENCED, script.as_bytes(), Duration::from_secs(120)).await?);
+        }
         succeeded(what, self.docker_cli(what, &stack_remove_words(name), &[], Duration::from_secs(120)).await?)
     }
 
@@ -233,6 +257,13 @@ fn stack_deploy_script(words: &[&str], config: &str, compose: &[u8], sudo: bool)
          {docker} --config \"$dir\" {} <\"$dir/compose\"\n",
         words.join(" ")
     )
+}
+
+/// `docker stack deploy` in a script.
+fn stack_deploy_plain(words: &[&str], compose: &[u8]) -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let compose = BASE64_STANDARD.encode(compose);
+    format!("base64 -d <<'OTTERNAUTS_COMPOSE' | docker {}\n{compose}\nOTTERNAUTS_COMPOSE\n", words.join(" "))
 }
 
 impl std::fmt::Debug for Host {

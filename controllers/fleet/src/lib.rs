@@ -7,6 +7,7 @@ pub mod docker;
 mod endpoint;
 mod error;
 mod feed;
+pub mod fence;
 mod fleet;
 mod host;
 mod ingress;

@@ -6,7 +6,8 @@ pub mod fleet;
 pub mod heal;
 pub mod health;
 pub mod healthchecks;
-pub mod logs;
+pub mod leadership;
+mod logs;
 pub mod names;
 pub mod notifications;
 pub mod page;
@@ -57,6 +58,7 @@ pub struct Metrics {
     pub healthchecks: healthchecks::Healthchecks,
     pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
+    pub leadership: leadership::LeadershipMetrics,
     pub spans: traces::SpanMetrics,
 }
 
@@ -78,6 +80,7 @@ impl Metrics {
         let heal = HealMetrics::register(&mut registrar);
         let health = HealthMetrics::register(&mut registrar);
         let notifications = NotificationMetrics::register(&mut registrar);
+        let leadership = leadership::LeadershipMetrics::register(&mut registrar);
         let spans = traces::SpanMetrics::register(&mut registrar);
         let runtime = runtime::RuntimeMetrics::register(&mut registrar);
         let build = [("version", version), ("revision", revision), ("rustc", rustc)];
@@ -101,6 +104,7 @@ impl Metrics {
             healthchecks: healthchecks::Healthchecks::default(),
             health,
             notifications,
+            leadership,
             spans,
         })
     }

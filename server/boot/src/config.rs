@@ -26,6 +26,18 @@ pub struct ServeArgs {
     /// etcd's addresses, with --store etcd
     #[arg(long, value_delimiter = ',', value_name = "URL")]
     pub etcd_endpoints: Vec<String>,
+    /// Who signed etcd's certificates (PEM), for https
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// Our certificate for etcd (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub etcd_certfile: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// Where our keys are in etcd; the same for all replicas [default: /otternauts]
+    #[arg(long, value_name = "PREFIX")]
+    pub etcd_prefix: Option<String>,
     /// Which controllers run in this process: all, none, or names [default: all]
     #[arg(long, value_delimiter = ',', value_name = "all|none|NAME,...")]
     pub controllers: Vec<String>,
@@ -68,6 +80,37 @@ pub enum StoreKind {
     Etcd,
 }
 
+/// Where objects are, with what it takes to get there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    Sqlite,
+    Etcd(EtcdConfig),
+}
+
+/// How etcd is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EtcdConfig {
+    pub endpoints: Vec<String>,
+    pub prefix: String,
+    pub ca_file: Option<PathBuf>,
+    pub certificate_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+}
+
+/// What is said of etcd must fit together, before anything is opened.
+fn store_config(kind: StoreKind, etcd: EtcdConfig) -> anyhow::Result<StoreConfig> {
+    match kind {
+        StoreKind::Sqlite if etcd != EtcdConfig::default() => bail!("--etcd-... is for --store etcd"),
+        StoreKind::Sqlite => Ok(StoreConfig::Sqlite),
+        StoreKind::Etcd if !cfg!(feature = "etcd") => bail!("the etcd store is not in this build: use --store sqlite"),
+        StoreKind::Etcd if etcd.endpoints.is_empty() => bail!("--store etcd needs --etcd-endpoints"),
+        StoreKind::Etcd => {
+            let prefix = if etcd.prefix.is_empty() { "/otternauts".to_owned() } else { etcd.prefix };
+            Ok(StoreConfig::Etcd(EtcdConfig { prefix, ..etcd }))
+        }
+    }
+}
+
 fn log_format<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<LogFormat>, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
@@ -77,6 +120,7 @@ fn log_format<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
 #[derive(Clone, Debug)]
 pub struct Config {
     pub data_dir: PathBuf,
+    pub store: StoreConfig,
     pub listen: SocketAddr,
     pub controllers: Controllers,
     pub log_format: LogFormat,
@@ -94,18 +138,21 @@ impl Config {
             None => ServeArgs::default(),
         };
         let list = |flag: Vec<String>, file: Vec<String>| if flag.is_empty() { file } else { flag };
-        if flags.store.or(file.store).unwrap_or_default() == StoreKind::Etcd {
-            bail!("the etcd store is not in this build: use --store sqlite");
-        }
-        if !list(flags.etcd_endpoints, file.etcd_endpoints).is_empty() {
-            bail!("--etcd-endpoints needs --store etcd, which is not in this build");
-        }
+        let etcd = EtcdConfig {
+            endpoints: list(flags.etcd_endpoints, file.etcd_endpoints),
+            prefix: flags.etcd_prefix.or(file.etcd_prefix).unwrap_or_default(),
+            ca_file: flags.etcd_cafile.or(file.etcd_cafile),
+            certificate_file: flags.etcd_certfile.or(file.etcd_certfile),
+            key_file: flags.etcd_keyfile.or(file.etcd_keyfile),
+        };
+        let store = store_config(flags.store.or(file.store).unwrap_or_default(), etcd)?;
         let usual = DiskGuard::default();
         Ok(Self {
             data_dir: match flags.data_dir.or(file.data_dir) {
                 Some(path) => path,
                 None => default_data_dir()?,
             },
+            store,
             listen: flags.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
             controllers: Controllers::parse(&list(flags.controllers, file.controllers))?,
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
@@ -231,7 +278,9 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         };
         let etcd = ServeArgs { store: Some(StoreKind::Etcd), ..ServeArgs::default() };
-        check(etcd, "the etcd store is not in this build");
+        check(etcd, if cfg!(feature = "etcd") { "--store etcd needs --etcd-endpoints" } else { "not in this build" });
+        let endpoints = ServeArgs { etcd_endpoints: vec!["http://127.0.0.1:2379".to_owned()], ..ServeArgs::default() };
+        check(endpoints, "--etcd-... is for --store etcd");
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
         check(
             unknown,

@@ -44,8 +44,11 @@ impl ControllersArgs {
     }
 }
 
-/// Controllers at work.
-pub struct Running(TaskTracker);
+/// Controllers at work. Dropped, they end where they are.
+pub struct Running {
+    tasks: TaskTracker,
+    aborts: Vec<tokio::task::AbortHandle>,
+}
 
 /// Starts them in this process, each under its own name. They end when `stop` does.
 pub fn spawn(which: &Controllers, api: &Api, fleet: &Fleet, audit: &Audit, stop: &CancellationToken) -> Running {
@@ -59,25 +62,34 @@ fn start(
     audit: &Audit,
     stop: &CancellationToken,
 ) -> Running {
-    let tasks = TaskTracker::new();
+    let (tasks, mut aborts) = (TaskTracker::new(), Vec::new());
     for controller in &which.0 {
         let (controller, client, fleet, stopped) = (*controller, client(*controller), fleet.clone(), stop.clone());
         let audit = Arc::clone(audit);
         let again = move || run(controller, client.clone(), fleet.clone(), Arc::clone(&audit), stopped.clone());
-        tasks.spawn(keep_running(controller.name(), FIRST_PAUSE, again, stop.clone()));
+        let task = tasks.spawn(keep_running(controller.name(), FIRST_PAUSE, again, stop.clone()));
+        aborts.push(task.abort_handle());
     }
     tasks.close();
-    Running(tasks)
+    Running { tasks, aborts }
 }
 
 impl Running {
     /// Waits for the step each of them is in, for ten seconds at most.
     pub async fn finish(self) {
-        if tokio::time::timeout(GRACE, self.0.wait()).await.is_err() {
+        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!(
-                running = self.0.len(),
+                running = self.tasks.len(),
                 "controllers did not end in time; their steps are resumed at the next start"
             );
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.aborts {
+            task.abort();
         }
     }
 }
@@ -90,8 +102,13 @@ where
     let mut pause = first_pause;
     while !stop.is_cancelled() {
         tracing::info!(controller = name, "a controller starts");
-        // A task of its own: a panic inside ends the task, not this loop.
-        let ended = tokio::spawn(run()).await.unwrap_or_else(|panic| Err(anyhow::Error::new(panic)));
+        // A task of its own: a panic inside ends the task, not this loop. It goes with this one.
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(run());
+        let ended = match task.join_next().await {
+            Some(ended) => ended.unwrap_or_else(|panic| Err(anyhow::Error::new(panic))),
+            None => Ok(()),
+        };
         if stop.is_cancelled() {
             break;
         }

@@ -136,6 +136,7 @@ impl Keys {
 
     /// A new data key for every sealed object. Where one was begun before, that one is ended and no other begun.
     pub async fn rotate(&self, mut tell: impl FnMut(Progress) + Send) -> anyhow::Result<()> {
+        self.check_alone()?;
         let _alone = self.busy.lock().await;
         let resumed = self.is_rotating();
         if !resumed {
@@ -192,6 +193,7 @@ impl Keys {
 
     /// A new root key. The data keys stay as they are, so no object is touched.
     pub async fn rotate_root(&self, next: Identity, keep_file: bool) -> anyhow::Result<Progress> {
+        self.check_alone()?;
         let _alone = self.busy.lock().await;
         let data = self.data()?;
         seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;
@@ -199,6 +201,16 @@ impl Keys {
         *self.root.lock() = Arc::new(next);
         tracing::warn!(%root, "the root key was replaced: keep a copy of the new one in a safe place");
         Ok(Progress::Root { root })
+    }
+
+    /// Other replicas would go on with the keyring they have read at their start.
+    fn check_alone(&self) -> anyhow::Result<()> {
+        if self.registry.store().is_shared() {
+            bail!(
+                "keys cannot be replaced while several replicas may use the store: this build does it with the SQLite store only"
+            );
+        }
+        Ok(())
     }
 
     pub fn root_in_data_directory(&self) -> bool {

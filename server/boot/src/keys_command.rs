@@ -4,7 +4,7 @@ use crate::admin::RotateRequest;
 use crate::data_dir::DataDir;
 use crate::keys::{Keys, Listing, Progress};
 use crate::remote::{self, RemoteArgs};
-use crate::{seal, serve};
+use crate::{seal, storage};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use futures::{AsyncBufReadExt as _, StreamExt as _};
@@ -102,7 +102,7 @@ impl Offline {
     pub async fn open(dir: &Path, file: Option<PathBuf>, secret_key: Option<Secret<String>>) -> anyhow::Result<Self> {
         let data = Arc::new(existing(dir)?);
         let found = seal::find(&data, secret_key, file)?;
-        let store = serve::open_plain_store(&data)?;
+        let store = storage::open_plain(&data)?;
         let unlocked = found.unlock(&data, &store, &[]).await?;
         let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         Ok(Self { keys, store, _data: data })
@@ -115,8 +115,8 @@ impl Offline {
 
 /// The directory of a server that has run there.
 fn existing(dir: &Path) -> anyhow::Result<DataDir> {
-    if !dir.join(serve::DATABASE).is_file() {
-        bail!("there is no {} in {}: is it the data directory of a server?", serve::DATABASE, dir.display());
+    if !dir.join(storage::DATABASE).is_file() {
+        bail!("there is no {} in {}: is it the data directory of a server?", storage::DATABASE, dir.display());
     }
     DataDir::open(dir).context("leave --data-dir out to ask the running server")
 }
@@ -223,7 +223,7 @@ async fn recover(args: Recover) -> anyhow::Result<()> {
     };
     let identity = Identity::read(&args.identity)?;
     let data = existing(&dir)?;
-    let store = serve::open_plain_store(&data)?;
+    let store = storage::open_plain(&data)?;
     let kept = store.meta(seal::META).await.context("cannot read the store's keyring")?;
     let kept = kept.context("this store has no keyring: nothing was ever sealed in it")?;
     // Refuses a key that is none of its readers, and names those.

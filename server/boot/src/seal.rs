@@ -67,9 +67,17 @@ impl Found {
                 None => make(data)?,
             },
         };
-        let (vault, made) = Vault::open(&identity, kept.as_deref())?;
+        let (mut vault, made) = Vault::open(&identity, kept.as_deref())?;
         if let Some(made) = made {
-            store.set_meta(META, made.into()).await.context("cannot store the keyring")?;
+            let kept = store.claim_meta(META, made.clone().into()).await.context("cannot store the keyring")?;
+            if kept != made {
+                // Another replica started at the same time and was first.
+                let needed = Vault::needs(&kept)?;
+                if needed != identity.recipient() {
+                    return Err(Error::WrongKey { needed, given: identity.recipient() }.into());
+                }
+                vault = Vault::open(&identity, Some(&kept))?.0;
+            }
             if self.from_data_dir {
                 tracing::warn!(
                     file = %data.file(PRIVATE).display(),

@@ -8,24 +8,25 @@ use crate::alerts::Alerts;
 use crate::backups::Backups;
 use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
+use crate::duties::Duties;
 use crate::handler::ApiHandler;
 use crate::keys::Keys;
 use crate::listener::Listener;
 use crate::logs::StackLogs;
-use crate::metrics::{StoreObserver, read_audit, read_store};
+use crate::metrics::read_audit;
 use crate::pages::Pages;
 use crate::pki::{self, Pki};
 use crate::shutdown::Signals;
-use crate::{accounts, clock, controllers, deeds, inside, seal, tls};
+use crate::{accounts, clock, deeds, inside, seal, shared_pki, storage, tls};
 use anyhow::Context as _;
 use otternauts_auth::audit::AuditLog;
 use otternauts_auth::tokens::StaticTokens;
 use otternauts_auth::{Authenticator, Authorizer};
 use otternauts_fleet::Fleet;
-use otternauts_http::{AlertSink, Api, ApiParts, HealthCheck, LogSource, VersionInfo};
+use otternauts_http::{AlertSink, Api, ApiParts, LogSource, VersionInfo};
 use otternauts_meta::Secret;
 use otternauts_registry::Registry;
-use otternauts_store::{DiskGuard, SqliteOptions, Store};
+use otternauts_store::Store;
 use otternauts_telemetry::Metrics;
 use otternauts_telemetry::traces::{self, Tracing};
 use otternauts_vault::recipients;
@@ -35,8 +36,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-pub const DATABASE: &str = "otternauts.db";
 
 /// Runs until a signal, or until something fails that leaves no server.
 pub async fn run(config: Config, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
@@ -56,8 +55,7 @@ pub struct Server {
     _data: Arc<DataDir>,
     stopping: watch::Sender<bool>,
     serving: JoinHandle<()>,
-    housekeeping: JoinHandle<()>,
-    controllers: controllers::Running,
+    work: JoinHandle<()>,
     store: Store,
     audit: Arc<AuditLog>,
     tracing: Option<Tracing>,
@@ -78,20 +76,20 @@ impl Server {
         let build = version();
         let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
-        let store = open_store(&data, &metrics, config.disk.clone())?;
+        let store = storage::open(&config.store, &data, &metrics, config.disk.clone())?;
         let unlocked = found.unlock(&data, &store, &recovery).await?;
-        let pki = Pki::open(&data, &pki::names(listener.address(), &config.tls_san), clock::now())?;
         let data = Arc::new(data);
         Backups::tidy(&data)?;
         let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         let registry = keys.registry().clone();
+        let pki = shared_pki::open_for(&data, &registry, listener.address(), &config.tls_san).await?;
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
         let host = advertised(listener.address());
         let (stopping, shutdown) = watch::channel(false);
         let mut parts = api_parts(pki.with_admin(tokens), &pki, registry.clone(), Arc::clone(&metrics), shutdown);
         parts.audit = Some(Arc::clone(&audit));
         read_audit(&metrics, Arc::clone(&audit));
-        parts.health.push(database_check(&data));
+        parts.health.push(storage::check(&config.store, &data, &store));
         host.clone_into(&mut parts.advertise);
         let fleet = Fleet::new(Arc::clone(&metrics));
         let logs = config.controllers.has(Controller::Deploy).then(|| Arc::new(StackLogs::new(fleet.clone())));
@@ -110,12 +108,12 @@ impl Server {
         let tls = tls::server_config(&pki)?;
 
         let stop = CancellationToken::new();
-        let housekeeping = tokio::spawn(housekeeping(registry, stop.clone()));
         resume_rotation(&keys);
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
-        let deeds = deeds::to_file(Arc::clone(&audit), metrics);
-        let controllers = controllers::spawn(&config.controllers, &api, &fleet, &deeds, &stop);
-        Ok(Self { host, stop, _data: data, stopping, serving, housekeeping, controllers, store, audit, tracing })
+        let deeds = deeds::to_file(Arc::clone(&audit), Arc::clone(&metrics));
+        let duties = Duties { registry, api, fleet, controllers: config.controllers, metrics, deeds };
+        let work = tokio::spawn(duties.run(stop.clone()));
+        Ok(Self { host, stop, _data: data, stopping, serving, work, store, audit, tracing })
     }
 
     /// Waits for `stop`, then ends everything in order (row T11).
@@ -123,9 +121,9 @@ impl Server {
         self.stop.cancelled().await;
         // Readiness fails and watches end; the port closes meanwhile, and controllers finish the step they are in.
         self.stopping.send_replace(true);
-        let (served, ()) = tokio::join!(self.serving, self.controllers.finish());
+        let (served, worked) = tokio::join!(self.serving, self.work);
         served.context("the listener failed")?;
-        self.housekeeping.await.context("housekeeping failed")?;
+        worked.context("housekeeping failed")?;
         self.store.close().await.context("cannot close the store")?;
         self.audit.flush();
         if let Some(tracing) = self.tracing {
@@ -159,31 +157,6 @@ fn resume_rotation(keys: &Arc<Keys>) {
             Err(error) => tracing::error!(error = %format_args!("{error:#}"), "the data key is not rotated"),
         }
     });
-}
-
-async fn housekeeping(registry: Registry, stop: CancellationToken) {
-    registry.run_housekeeping(stop.cancelled_owned()).await;
-}
-
-/// The database is still where we opened it: somebody may have removed the directory under us.
-fn database_check(data: &DataDir) -> HealthCheck {
-    let database = data.file(DATABASE);
-    HealthCheck { name: "data-directory".to_owned(), live: true, check: Arc::new(move || database.exists()) }
-}
-
-fn open_store(data: &DataDir, metrics: &Arc<Metrics>, disk: DiskGuard) -> anyhow::Result<Store> {
-    let path = data.file(DATABASE);
-    let observer = Arc::new(StoreObserver { storage: metrics.storage.clone(), watches: metrics.watches.clone() });
-    let options = SqliteOptions { observer, disk, ..SqliteOptions::new(&path) };
-    let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
-    read_store(metrics, store.clone());
-    Ok(store)
-}
-
-/// The store of a directory on which no server runs.
-pub fn open_plain_store(data: &DataDir) -> anyhow::Result<Store> {
-    let path = data.file(DATABASE);
-    Store::sqlite(SqliteOptions::new(&path)).with_context(|| format!("cannot open {}", path.display()))
 }
 
 fn api_parts(

@@ -242,7 +242,8 @@ pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
         Error::Full => Status::insufficient_storage(
             "the disk of the server is full: reads and deletions go on, creates and updates are refused",
         ),
-        Error::Unavailable(why) => Status::unavailable(format!("the store cannot be reached: {why}")).retry_after(1),
+        // Without a time to come back after: clients would try ten times before they tell the reason.
+        Error::Unavailable(why) => Status::unavailable(format!("the store cannot be reached: {why}")),
         Error::Unknown(why) => Status::timeout(format!("the write may have happened or not: {why}")),
         Error::TooLarge(why) => Status::too_large(format!("the object is larger than the store takes: {why}")),
         Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),

@@ -82,6 +82,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let operation = operation(request.method(), request.uri().path());
+    if !matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+        host.may_change()?;
+    }
     let started = Instant::now();
     let span = Span::begin(Kind::Client, || format!("docker {operation}"), Origin::Current);
     if span.is_recorded() {

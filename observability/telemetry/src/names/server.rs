@@ -81,6 +81,8 @@ pub const SERVER: &[Family] = &[
     Family::new(Counter, "otternauts_heal_actions_total", &["rule", "action", "result"], "Actions of HealRules that have ended").beta().needs_servers(),
     Family::new(Gauge, "otternauts_heal_rule_firing", &["rule"], "1 while the condition of a HealRule holds for one of its targets").beta().needs_servers(),
     Family::new(Counter, "otternauts_notifications_total", &["channel", "result"], "Attempts to deliver a message to a Notifier's channel").beta(),
+    Family::new(Gauge, "leader_election_master_status", &["name"], "1 while this replica holds the Lease; there are none with the SQLite store"),
+    Family::new(Counter, "leader_election_slowpath_total", &["name"], "Times that the Lease could not be read or written"),
     // The process.
     Family::new(Info, "otternauts_build_info", &["version", "revision", "rustc"], "The version that runs").stable(),
     Family::new(Counter, "process_cpu_seconds_total", &[], "CPU time used").stable(),

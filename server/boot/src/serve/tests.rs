@@ -28,6 +28,7 @@ fn clients_are_sent_where_they_can_connect() {
 fn config(dir: &Path) -> Config {
     Config {
         data_dir: dir.join("data"),
+        store: crate::config::StoreConfig::Sqlite,
         listen: "127.0.0.1:0".parse().expect("valid"),
         controllers: Controllers(Vec::new()),
         log_format: otternauts_telemetry::LogFormat::Text,

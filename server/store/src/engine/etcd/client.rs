@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const ATTEMPT: Duration = Duration::from_secs(3);
 /// All of them together: longer than an election takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// For reads while the cluster is known to be out of reach: somebody waits for the reason.
+pub(super) const IMPATIENCE: Duration = Duration::from_secs(2);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -95,9 +97,9 @@ impl Client {
     }
 
     /// Only reads: all of them at one revision.
-    pub(super) async fn read(&self, ops: Vec<RequestOp>) -> Result<TxnResponse, Trouble> {
+    pub(super) async fn read(&self, ops: Vec<RequestOp>, patience: Duration) -> Result<TxnResponse, Trouble> {
         let request = TxnRequest { success: ops, ..TxnRequest::default() };
-        self.txn(&request, Instant::now() + PATIENCE).await
+        self.txn(&request, Instant::now() + patience).await
     }
 
     pub(super) async fn range(&self, request: RangeRequest) -> Result<RangeResponse, Trouble> {

@@ -73,7 +73,8 @@ impl<E: Into<Error>> From<E> for Scan {
 }
 
 async fn scan(view: &View) -> Result<Loaded, Scan> {
-    let answer = view.client.read(vec![get(view.keys.head.clone())]).await.map_err(Trouble::of_read)?;
+    let answer =
+        view.client.read(vec![get(view.keys.head.clone())], view.patience()).await.map_err(Trouble::of_read)?;
     let revision = answer.revision();
     let head = match answer.ranges().next().and_then(|range| range.kvs.into_iter().next()) {
         Some(kv) => Head::decode(&kv.value).ok_or_else(|| Broken::Bytes("head".to_owned()))?,

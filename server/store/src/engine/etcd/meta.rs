@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(super) async fn read(view: &View, key: Bytes) -> Result<Option<Bytes>> {
-    let answer = view.client.read(vec![get(key)]).await.map_err(Trouble::of_read)?;
+    let answer = view.client.read(vec![get(key)], view.patience()).await.map_err(Trouble::of_read)?;
     Ok(answer.ranges().flat_map(|range| range.kvs).next().map(|kv| kv.value))
 }
 

@@ -5,7 +5,7 @@
 //! (P8); the watch on the head only says when.
 
 use crate::batch::Batch;
-use crate::engine::etcd::client::{Client, Trouble};
+use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble};
 use crate::engine::etcd::proto::{RangeRequest, Request, get};
 use crate::engine::etcd::row::{Head, Keys, Stored, decode};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Rows asked for at once. More than one transaction of usual size, so that a page always moves on.
 const PAGE: i64 = 512;
@@ -89,6 +89,11 @@ impl View {
         let applied = Mutex::new(Applied { head: Head::default(), ages, trail: VecDeque::new() });
         let reached = AtomicBool::new(true);
         View { client, keys, visible, clock, retention, applied, reached, turns: Turns::default() }
+    }
+
+    /// How long to ask: not long when nobody answered before.
+    pub(super) fn patience(&self) -> Duration {
+        if self.reached.load(Ordering::Relaxed) { PATIENCE } else { IMPATIENCE }
     }
 
     pub(super) fn head(&self) -> Head {
@@ -161,7 +166,7 @@ impl View {
             revision: 0,
         };
         let ops = vec![get(self.keys.head.clone()), Request::Range(rows).into()];
-        let mut found = self.client.read(ops).await.map_err(Trouble::of_read)?.ranges();
+        let mut found = self.client.read(ops, self.patience()).await.map_err(Trouble::of_read)?.ranges();
         let head = found.next().and_then(|range| range.kvs.into_iter().next());
         let head = match head {
             Some(kv) => Head::decode(&kv.value).ok_or_else(|| Broken::Bytes("head".to_owned()))?,
@@ -258,7 +263,7 @@ impl View {
         for places in places.chunks(MOST_OPS) {
             let started = Instant::now();
             let ops = places.iter().map(|place| get(self.keys.row(*place))).collect();
-            let answer = self.client.read(ops).await.map_err(Trouble::of_read)?;
+            let answer = self.client.read(ops, self.patience()).await.map_err(Trouble::of_read)?;
             for kv in answer.ranges().flat_map(|range| range.kvs) {
                 found.push(self.stored(&kv.key, kv.value)?);
             }

@@ -1,0 +1,101 @@
+//! What the server does by itself, beside answering: housekeeping and controllers. Alone at once; of several replicas, whoever leads.
+
+use crate::config::Controllers;
+use crate::controllers;
+use crate::leadership::{Elector, Term};
+use crate::{inside, process};
+use otternauts_fleet::Fleet;
+use otternauts_fleet::fence::{self, Right};
+use otternauts_healing::Audit;
+use otternauts_http::Api;
+use otternauts_registry::Registry;
+use otternauts_telemetry::Metrics;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The Leases, in the system namespace. Two, because a replica may run without controllers.
+const HOUSEKEEPING: &str = "otternauts-housekeeping";
+const CONTROLLERS: &str = "otternauts-controllers";
+
+#[derive(Clone)]
+pub struct Duties {
+    pub registry: Registry,
+    pub api: Api,
+    pub fleet: Fleet,
+    pub controllers: Controllers,
+    pub metrics: Arc<Metrics>,
+    /// Where the deeds of rules are noted.
+    pub deeds: Audit,
+}
+
+impl Duties {
+    /// Until `stop`; then every step that was begun is ended.
+    pub async fn run(self, stop: CancellationToken) {
+        if !self.registry.store().is_shared() {
+            let (keep, control) = (self.clone().keep_house(stop.clone()), self.control(stop));
+            tokio::join!(keep, control);
+            return;
+        }
+        self.fleet.set_right(Right::None);
+        let noting = self.registry.clone();
+        let noting = tokio::spawn({
+            let stop = stop.clone();
+            async move { noting.run_noting(stop.cancelled_owned()).await }
+        });
+        let identity = identity();
+        let housekeeping = self.elector(HOUSEKEEPING, &identity).run(stop.clone(), |_, ended| {
+            let duties = self.clone();
+            async move { duties.keep_house(ended).await }
+        });
+        let controlling = async {
+            if self.controllers.0.is_empty() {
+                return;
+            }
+            let elector = self.elector(CONTROLLERS, &identity);
+            elector.run(stop.clone(), |term, ended| self.clone().lead(term, ended)).await;
+        };
+        tokio::join!(housekeeping, controlling);
+        // A panic in it has been told by now.
+        let _ended = noting.await;
+    }
+
+    fn elector(&self, lease: &'static str, identity: &str) -> Elector {
+        Elector::new(inside::own_client(self.api.clone()), lease, identity.to_owned(), Arc::clone(&self.metrics))
+    }
+
+    async fn keep_house(self, stop: CancellationToken) {
+        self.registry.run_housekeeping(stop.cancelled_owned()).await;
+    }
+
+    /// Controllers may change servers for this term, and no longer.
+    async fn lead(self, term: Term, ended: CancellationToken) {
+        let (number, lasts) = (term.number, Arc::new(move || term.lasts()));
+        self.fleet.set_right(Right::Leader(fence::Term { number, lasts }));
+        let fleet = self.fleet.clone();
+        // Also when this is dropped in the middle.
+        let _closes = Closes(fleet);
+        self.control(ended).await;
+    }
+
+    async fn control(self, stop: CancellationToken) {
+        let running = controllers::spawn(&self.controllers, &self.api, &self.fleet, &self.deeds, &stop);
+        stop.cancelled().await;
+        running.finish().await;
+    }
+}
+
+/// Takes the right to change servers away.
+struct Closes(Fleet);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        self.0.set_right(Right::None);
+    }
+}
+
+/// The host's name for people, and what makes it like no other: a process that starts again is another candidate.
+fn identity() -> String {
+    let random: [u8; 8] = otternauts_auth::random_bytes().unwrap_or_default();
+    let host = process::hostname().unwrap_or_else(|| "otter".to_owned());
+    format!("{host}_{:016x}", u64::from_be_bytes(random) ^ u64::from(std::process::id()))
+}

@@ -1,0 +1,271 @@
+//! Several `otter serve` on one etcd cluster of three members: one control plane, whoever answers (N1 to N3, P1, P8, P11).
+
+use crate::OTTER;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams, PostParams};
+use otternauts_harness::skip::skip;
+use otternauts_harness::{Etcd, Otter, OtterOptions, until};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Longer than a Lease lasts, several times over.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A cluster of three members, unless etcd is not installed, which is said.
+fn cluster(test: &str) -> Option<Etcd> {
+    if Etcd::is_installed() {
+        return Some(Etcd::start(3, &[]));
+    }
+    skip(test, "etcd is not installed");
+    None
+}
+
+fn options(etcd: &Etcd, controllers: bool) -> OtterOptions {
+    let mut options = if controllers { OtterOptions::whole(OTTER) } else { OtterOptions::api(OTTER) };
+    options.args = vec!["--store=etcd".to_owned(), format!("--etcd-endpoints={}", etcd.endpoints().join(","))];
+    options
+}
+
+/// Two replicas with one root key, which the first has made.
+fn two(etcd: &Etcd, controllers: bool) -> [Otter; 2] {
+    let first = Otter::start(options(etcd, controllers));
+    let key = std::fs::read_to_string(first.data_dir().join("secret.key")).expect("the first start has made a key");
+    let mut second = options(etcd, controllers);
+    second.env.push(("OTTERNAUTS_SECRET_KEY".to_owned(), key.trim().to_owned()));
+    [first, Otter::start(second)]
+}
+
+fn config_map(name: &str) -> ConfigMap {
+    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"n": name}})).expect("a ConfigMap")
+}
+
+#[test]
+fn two_replicas_are_one_control_plane_n1() {
+    let Some(etcd) = cluster("two replicas are one control plane") else { return };
+    let [one, two] = two(&etcd, false);
+    // One authority and one administrator: each replica's own kubeconfig works, and so does the other's token.
+    let file = |otter: &Otter, name: &str| std::fs::read_to_string(otter.data_dir().join(name)).expect("it is there");
+    for name in ["pki/ca.crt", "pki/ca.key", "pki/sa.key", "admin.token"] {
+        assert_eq!(file(&one, name), file(&two, name), "{name}");
+    }
+    assert!(!one.data_dir().join("otternauts.db").exists());
+
+    // A watch on one, writes on the other.
+    let mut watch = Command::new("curl");
+    let header = format!("header = \"Authorization: Bearer {}\"\n", file(&two, "admin.token").trim());
+    watch.args(["-sS", "-N", "--max-time", "60", "-K", "-", "--cacert"]).arg(two.data_dir().join("pki/ca.crt"));
+    watch.arg(format!("{}/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", two.url));
+    let mut watch = watch.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl can be started");
+    {
+        use std::io::Write as _;
+        let mut input = watch.stdin.take().expect("it is piped");
+        input.write_all(header.as_bytes()).expect("curl reads it");
+    }
+    for number in 0..20 {
+        let name = format!("made-{number}");
+        one.kubectl(&["create", "configmap", &name, "--from-literal=a=b"]).ok();
+        // P8: the other replica reads it at once.
+        let path = format!("/api/v1/namespaces/default/configmaps/{name}");
+        assert_eq!(two.curl_admin(&path, &[]).json()["metadata"]["name"], name.as_str());
+    }
+    let stdout = BufReader::new(watch.stdout.take().expect("it is piped"));
+    let seen: Vec<String> =
+        stdout.lines().map_while(Result::ok).filter(|line| line.contains("\"made-")).take(20).collect();
+    assert_eq!(seen.len(), 20);
+    for (number, line) in seen.iter().enumerate() {
+        assert!(line.contains(&format!("\"made-{number}\"")), "in order: {line}");
+    }
+    watch.kill().expect("it can be killed");
+    watch.wait().expect("it can be waited for");
+
+    // Secrets are sealed with one keyring; roles and kinds made here count there.
+    one.kubectl(&["create", "secret", "generic", "token", "--from-literal=value=from-one"]).ok();
+    let secret = two.kubectl(&["get", "secret", "token", "-o", "jsonpath={.data.value}"]);
+    assert_eq!(secret.ok(), "ZnJvbS1vbmU=");
+    let may = || two.kubectl(&["auth", "can-i", "list", "configmaps", "--as=jane", "-n", "default"]);
+    assert_eq!(may().stdout.trim(), "no");
+    one.kubectl(&["create", "rolebinding", "jane", "--clusterrole=view", "--user=jane", "-n", "default"]).ok();
+    until("the other replica to know the role", PATIENCE, || (may().stdout.trim() == "yes").then_some(()).ok_or("no"));
+    one.kubectl(&["delete", "rolebinding", "jane", "-n", "default"]).ok();
+    until("the other replica to forget it", PATIENCE, || (may().stdout.trim() == "no").then_some(()).ok_or("yes"));
+    one.apply(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: boats.example.org}\nspec:\n  \
+         group: example.org\n  names: {plural: boats, singular: boat, kind: Boat, listKind: BoatList}\n  scope: Namespaced\n  \
+         versions:\n  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}\n",
+    );
+    until("the other replica to serve the kind", PATIENCE, || {
+        let made = two.kubectl_in(
+            &["create", "--validate=false", "-f", "-"],
+            "apiVersion: example.org/v1\nkind: Boat\nmetadata: {name: otto, namespace: default}\n",
+        );
+        if made.code == 0 { Ok(()) } else { Err(made.stderr) }
+    });
+    assert_eq!(one.kubectl(&["get", "boats", "-o", "name"]).ok().trim(), "boat.example.org/otto");
+}
+
+#[test]
+fn a_replica_with_another_root_key_refuses_to_start_and_harms_nothing() {
+    let Some(etcd) = cluster("a replica with another root key") else { return };
+    let one = Otter::start(options(&etcd, false));
+    one.kubectl(&["create", "secret", "generic", "token", "--from-literal=value=sealed"]).ok();
+    let dir = tempfile::tempdir().expect("a directory");
+    let serve = |key: Option<&str>| {
+        let mut command = Command::new(OTTER);
+        command
+            .args(["serve", "--listen=127.0.0.1:0", "--controllers=none", "--data-dir"])
+            .arg(dir.path().join("data"));
+        command.args(&options(&etcd, false).args).env_remove("OTTERNAUTS_SECRET_KEY");
+        if let Some(key) = key {
+            command.env("OTTERNAUTS_SECRET_KEY", key);
+        }
+        otternauts_harness::kubectl::run(&mut command, "")
+    };
+    // The key of somebody else's control plane.
+    let other = Otter::start(OtterOptions::api(OTTER));
+    let wrong = std::fs::read_to_string(other.data_dir().join("secret.key")).expect("a key");
+    let without = serve(None);
+    assert!(without.refused().contains("age1"), "it says which key is needed: {}", without.stderr);
+    let refused = serve(Some(wrong.trim()));
+    assert!(refused.refused().contains("age1"), "{}", refused.stderr);
+    assert!(!dir.path().join("data/pki/ca.key").exists(), "nothing of the control plane was handed out");
+    assert_eq!(one.kubectl(&["get", "secret", "token", "-o", "jsonpath={.data.value}"]).ok(), "c2VhbGVk");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_members_of_etcd_are_killed_and_frozen_under_load_n2() {
+    let Some(mut etcd) = cluster("members of etcd that are killed under load") else { return };
+    let replicas = two(&etcd, false);
+    let ledger: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
+    let (stop, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut tasks = Vec::new();
+    for client in 0..8 {
+        let maps: Api<ConfigMap> = Api::namespaced(replicas[client % 2].client().await, "default");
+        let (ledger, stop, refused) = (ledger.clone(), stop.clone(), refused.clone());
+        tasks.push(tokio::spawn(async move {
+            for number in 0.. {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let name = format!("c{client}-{number}");
+                match maps.create(&PostParams::default(), &config_map(&name)).await {
+                    Ok(made) => {
+                        let version = made.metadata.resource_version.and_then(|v| v.parse().ok()).expect("a version");
+                        ledger.lock().expect("not poisoned").insert(name, version);
+                    }
+                    Err(_) => {
+                        refused.fetch_add(1, Ordering::SeqCst);
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            }
+        }));
+    }
+    let more = |ledger: &Arc<Mutex<BTreeMap<String, u64>>>, what: &str| {
+        let goal = ledger.lock().expect("not poisoned").len() + 200;
+        until(what, PATIENCE, || {
+            let count = ledger.lock().expect("not poisoned").len();
+            if count >= goal { Ok(()) } else { Err(count) }
+        });
+    };
+    let watched = ledger.clone();
+    let etcd = tokio::task::spawn_blocking(move || {
+        more(&watched, "writes before anything happens");
+        let leader = etcd.leader();
+        etcd.kill(leader);
+        more(&watched, "writes after the leading member was killed");
+        etcd.boot(leader);
+        etcd.await_ready();
+        let leader = etcd.leader();
+        etcd.pause(leader);
+        more(&watched, "writes while the leading member is frozen");
+        etcd.resume(leader);
+        more(&watched, "writes after it came back");
+        etcd
+    })
+    .await
+    .expect("the faults are done");
+    stop.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.expect("no client panics");
+    }
+    let ledger = ledger.lock().expect("not poisoned").clone();
+    let mut versions: Vec<u64> = ledger.values().copied().collect();
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions.len(), ledger.len(), "each write has a revision of its own, on both replicas");
+    for otter in &replicas {
+        let maps: Api<ConfigMap> = Api::namespaced(otter.client().await, "default");
+        let stored = maps.list(&ListParams::default()).await.expect("a list").items;
+        let stored: BTreeMap<String, u64> = stored
+            .into_iter()
+            .filter_map(|map| Some((map.metadata.name?, map.metadata.resource_version?.parse().ok()?)))
+            .collect();
+        for (name, version) in &ledger {
+            assert_eq!(stored.get(name), Some(version), "{name} was acknowledged at {version}");
+        }
+    }
+    drop(etcd);
+}
+
+/// Who holds the Lease of the controllers.
+fn holder(otter: &Otter) -> Option<String> {
+    let path = "/apis/coordination.k8s.io/v1/namespaces/otternauts-system/leases/otternauts-controllers";
+    let lease: Lease = serde_json::from_value(otter.curl_admin(path, &[]).json()).ok()?;
+    lease.spec?.holder_identity.filter(|holder| !holder.is_empty())
+}
+
+/// Whether a replica says of itself that it leads.
+fn leads(otter: &Otter) -> bool {
+    let text = otter.curl_admin("/metrics", &[]);
+    text.stdout.contains("leader_election_master_status{name=\"otternauts-controllers\"} 1")
+}
+
+/// Waits until exactly one of two leads, and says which.
+fn leader(replicas: &[Otter; 2]) -> usize {
+    until("one replica to lead", PATIENCE, || match (leads(&replicas[0]), leads(&replicas[1])) {
+        (true, false) => Ok(0),
+        (false, true) => Ok(1),
+        both => Err(both),
+    })
+}
+
+fn signal(otter: &Otter, signal: &str) {
+    let sent = Command::new("kill").args([signal, &otter.pid().to_string()]).status().expect("kill can be started");
+    assert!(sent.success());
+}
+
+#[test]
+fn another_replica_leads_when_the_leader_is_frozen_stopped_or_killed_n3() {
+    let Some(etcd) = cluster("leadership of replicas") else { return };
+    let mut replicas = two(&etcd, true);
+    let first = leader(&replicas);
+    let second = 1 - first;
+    let held = holder(&replicas[second]).expect("somebody holds the Lease");
+
+    // Frozen: the other leads. Thawed: it finds out by itself, and leads no more.
+    signal(&replicas[first], "-STOP");
+    until("the other replica to lead", PATIENCE, || leads(&replicas[second]).then_some(()).ok_or("not yet"));
+    let taken = holder(&replicas[second]).expect("somebody holds the Lease");
+    assert_ne!(held, taken);
+    signal(&replicas[first], "-CONT");
+    until("the old leader to know", PATIENCE, || (!leads(&replicas[first])).then_some(()).ok_or("it still leads"));
+    assert_eq!(holder(&replicas[first]).as_ref(), Some(&taken), "it has not taken the Lease back");
+    assert!(replicas[first].log().contains("this replica leads no more"));
+
+    // A clean stop gives the Lease back, so that nobody has to wait for its end.
+    assert_eq!(replicas[second].stop(), 0);
+    until("the first to lead again", PATIENCE, || leads(&replicas[first]).then_some(()).ok_or("not yet"));
+    replicas[second].boot();
+
+    // Killed: nothing is given back.
+    replicas[first].kill();
+    until("the second to lead", PATIENCE, || leads(&replicas[second]).then_some(()).ok_or("not yet"));
+    replicas[first].boot();
+    assert_eq!(leader(&replicas), second, "a replica that starts leaves the leader alone");
+}
