@@ -10,13 +10,18 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 const CAUSE: &str = "replicas.running 0 < replicas.desired 1";
 
-/// A Stack with a service of which a task is missing.
-fn short_stack(otter: &Otter) {
-    let compose = "services: {web: {image: 'nginx:1.27'}}";
+/// A control plane of which only the healing runs.
+fn control_plane() -> Otter {
+    let options = OtterOptions::whole(OTTER);
+    Otter::start(OtterOptions { args: vec!["--controllers=healing".to_owned()], ..options })
+}
+
+/// A Stack whose services stand like this, as its other controllers would say.
+fn stack(otter: &Otter, services: &Value) {
+    let compose = "services: {web: {image: 'nginx:1.27'}, db: {image: 'postgres:17'}}";
     let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "shop"},
         "spec": {"compose": {"inline": compose}}});
     otter.apply(&object.to_string());
-    let services = json!([{"name": "web", "desired": 1, "running": 0}]);
     let status = json!({"phase": "running", "swarmStack": "shop-0a1b2c3d", "services": services});
     let patch = json!({"status": status}).to_string();
     otter.kubectl(&["patch", "stack", "shop", "--subresource=status", "--type=merge", "-p", &patch]).ok();
@@ -54,8 +59,7 @@ pub fn audited(otter: &Otter) -> Vec<Value> {
 
 #[test]
 fn rules_that_act_at_one_moment_act_once_each_and_the_audit_log_says_what_caused_it() {
-    let options = OtterOptions::whole(OTTER);
-    let otter = Otter::start(OtterOptions { args: vec!["--controllers=healing".to_owned()], ..options });
+    let otter = control_plane();
     let key = format!("--from-literal=key={}", crate::notify::KEY);
     otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "hook", &key]).ok();
     let receiver = Receiver::start(|_| Answer::Status(200, ""));
@@ -73,7 +77,7 @@ fn rules_that_act_at_one_moment_act_once_each_and_the_audit_log_says_what_caused
         otter.apply(&rule(name, action).to_string());
     }
     // All of them hold at one moment.
-    short_stack(&otter);
+    stack(&otter, &json!([{"name": "web", "desired": 1, "running": 0}]));
     let ids: Vec<Value> = ["tell", "one", "two"].iter().map(|name| action(&otter, name)["id"].clone()).collect();
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
     // It has no version before this one.
@@ -103,4 +107,58 @@ fn rules_that_act_at_one_moment_act_once_each_and_the_audit_log_says_what_caused
     assert_eq!(back["annotations"]["otternauts.dev/heal-target"], "Stack/default/shop", "{back}");
     assert_eq!(back["user"]["username"], "system:serviceaccount:otternauts-system:healing", "{back}");
     assert_eq!((&back["objectRef"]["name"], &back["responseStatus"]["code"]), (&json!("back"), &json!(500)));
+}
+
+#[test]
+fn each_service_is_healed_by_what_is_said_of_itself() {
+    let otter = control_plane();
+    for (name, service, condition) in [
+        ("sick-web", "web", "unhealthy"),
+        ("sick-db", "db", "unhealthy"),
+        ("probed-web", "web", "probe.failed >= 3"),
+        ("probed-db", "db", "probe.failed >= 3"),
+        ("few", "web", "probe.failed < 3"),
+    ] {
+        let target = json!({"stack": "shop", "service": service});
+        otter.apply(&rule(name, &json!({"target": target, "condition": condition, "action": "alert"})).to_string());
+    }
+    let service = |name: &str| json!({"name": name, "desired": 1, "running": 1, "unhealthy": true, "probeFailures": 3});
+    stack(&otter, &json!([service("web"), service("db")]));
+    for (name, target, cause) in [
+        ("sick-web", "Stack/default/shop/web", "unhealthy"),
+        ("sick-db", "Stack/default/shop/db", "unhealthy"),
+        ("probed-web", "Stack/default/shop/web", "probe.failed 3 >= 3"),
+        ("probed-db", "Stack/default/shop/db", "probe.failed 3 >= 3"),
+    ] {
+        let done = action(&otter, name);
+        assert_eq!((&done["target"], &done["cause"]), (&json!(target), &json!(cause)), "{name}: {done}");
+    }
+    let few = otter.kubectl(&["-n", "otternauts-system", "get", "healrule", "few", "-o", "json"]).json();
+    assert_eq!(few["status"]["recentActions"], Value::Null, "{few}");
+}
+
+#[test]
+fn what_the_health_controller_says_of_a_service_is_its_own_also_when_others_write_the_list() {
+    let otter = crate::otter();
+    stack(&otter, &json!([{"name": "web", "desired": 1, "running": 0}]));
+    let say = |service: Value| {
+        let object = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "shop", "namespace": "default"},
+            "status": {"services": [service]}});
+        let args = ["apply", "--server-side", "--force-conflicts", "--subresource=status"];
+        let manager = ["--field-manager=otternauts-health", "-f", "-"];
+        otter.kubectl_in(&[args.as_slice(), manager.as_slice()].concat(), &object.to_string()).ok();
+        otter.kubectl(&["get", "stack", "shop", "-o", "json"]).json()["status"]["services"].clone()
+    };
+    let said = say(json!({"name": "web", "unhealthy": true, "probeFailures": 3}));
+    assert_eq!(said, json!([{"name": "web", "desired": 1, "running": 0, "unhealthy": true, "probeFailures": 3}]));
+    // Another writer replaces the list, and keeps what is not its own.
+    let whole = json!([{"name": "web", "desired": 1, "running": 1, "unhealthy": true, "probeFailures": 3}]);
+    let patch = json!({"status": {"services": whole}}).to_string();
+    otter.kubectl(&["patch", "stack", "shop", "--subresource=status", "--type=merge", "-p", &patch]).ok();
+    let said = say(json!({"name": "web", "unhealthy": false}));
+    assert_eq!(
+        said,
+        json!([{"name": "web", "desired": 1, "running": 1, "unhealthy": false}]),
+        "what is left out is gone"
+    );
 }
