@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -14,11 +14,38 @@ const KEEPER: &str = r#""$@" </dev/null >&2 & pid=$!; echo $pid; cat >/dev/null;
 /// Removes the directory then, too.
 const JANITOR: &str = r#"cat >/dev/null; rm -rf "$1"; sleep 1; rm -rf "$1""#;
 
+/// PEM files of a cluster that speaks TLS and lets nobody in without a certificate.
+#[derive(Clone, Debug)]
+pub struct EtcdTls {
+    pub ca: PathBuf,
+    /// For members and clients alike.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl EtcdTls {
+    /// Makes an authority and one certificate for 127.0.0.1 in a directory.
+    ///
+    /// # Panics
+    /// When openssl is missing or refuses.
+    pub fn make(dir: &Path) -> EtcdTls {
+        const SCRIPT: &str = "set -eu; cd \"$1\"; new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'\n\
+            openssl req -x509 $new -keyout ca.key -out ca.crt -days 2 -subj /CN=etcd-test-ca\n\
+            openssl req $new -keyout member.key -out member.csr -subj /CN=otter\n\
+            printf 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n' >member.ext\n\
+            openssl x509 -req -in member.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile member.ext -out member.crt";
+        let out = Command::new("sh").args(["-c", SCRIPT, "sh"]).arg(dir).output().expect("sh can be started");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        EtcdTls { ca: dir.join("ca.crt"), certificate: dir.join("member.crt"), key: dir.join("member.key") }
+    }
+}
+
 /// Members that know each other; killed when dropped.
 pub struct Etcd {
     members: Vec<Member>,
     cluster: String,
     more: Vec<String>,
+    tls: Option<EtcdTls>,
     dir: TempDir,
     janitor: Child,
 }
@@ -48,6 +75,14 @@ impl Etcd {
     /// # Panics
     /// When it does not get ready in 60 seconds.
     pub fn start(count: usize, more: &[&str]) -> Etcd {
+        Etcd::start_with(count, more, None)
+    }
+
+    /// The same; with TLS between clients and members, both showing certificates.
+    ///
+    /// # Panics
+    /// As [`Etcd::start`].
+    pub fn start_with(count: usize, more: &[&str], tls: Option<EtcdTls>) -> Etcd {
         // In memory where that can be: members are killed here, machines are not, and their disks are shared by all.
         let memory = PathBuf::from("/dev/shm");
         let builder = || tempfile::Builder::new().prefix("otter-etcd-").rand_bytes(8).to_owned();
@@ -66,7 +101,7 @@ impl Etcd {
         let mut janitor = Command::new("sh");
         janitor.args(["-c", JANITOR, "sh"]).arg(dir.path()).stdin(Stdio::piped());
         let janitor = janitor.spawn().expect("sh can be started");
-        let mut etcd = Etcd { members, cluster, more, dir, janitor };
+        let mut etcd = Etcd { members, cluster, more, tls, dir, janitor };
         for number in 0..count {
             etcd.boot(number);
         }
@@ -80,7 +115,8 @@ impl Etcd {
     }
 
     pub fn endpoint(&self, number: usize) -> String {
-        format!("http://127.0.0.1:{}", self.members[number].client)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.members[number].client)
     }
 
     /// Starts a member again after [`Etcd::kill`], on its own data.
@@ -88,12 +124,13 @@ impl Etcd {
     /// # Panics
     /// When it is running.
     pub fn boot(&mut self, number: usize) {
+        let client = self.endpoint(number);
         let log = std::fs::File::options().create(true).append(true).open(self.log_path(number)).expect("a log file");
         let member = &mut self.members[number];
         assert!(member.running.is_none(), "it is running already");
-        let (client, peer) =
-            (format!("http://127.0.0.1:{}", member.client), format!("http://127.0.0.1:{}", member.peer));
-        let mut keeper = Command::new("sh")
+        let peer = format!("http://127.0.0.1:{}", member.peer);
+        let mut keeper = Command::new("sh");
+        keeper
             .args(["-c", KEEPER, "sh", "etcd", "--name", &member.name, "--data-dir"])
             .arg(self.dir.path().join(&member.name))
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
@@ -102,9 +139,12 @@ impl Etcd {
             .args(&self.more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("sh can be started");
+            .stderr(log);
+        if let Some(EtcdTls { ca, certificate, key }) = &self.tls {
+            keeper.arg("--client-cert-auth").arg("--trusted-ca-file").arg(ca);
+            keeper.arg("--cert-file").arg(certificate).arg("--key-file").arg(key);
+        }
+        let mut keeper = keeper.spawn().expect("sh can be started");
         let input = keeper.stdin.take();
         let mut line = String::new();
         BufReader::new(keeper.stdout.take().expect("it is piped"))
@@ -138,11 +178,10 @@ impl Etcd {
     /// # Panics
     /// When that takes longer than a minute; the logs' ends are in the message.
     pub fn await_ready(&self) {
-        for (number, member) in self.members.iter().enumerate().filter(|(_, member)| member.running.is_some()) {
-            let url = format!("http://127.0.0.1:{}/health", member.client);
+        for (number, _) in self.members.iter().enumerate().filter(|(_, member)| member.running.is_some()) {
+            let url = format!("{}/health", self.endpoint(number));
             crate::wait::until("etcd to have a leader", Duration::from_secs(60), || {
-                let out = Command::new("curl").args(["-s", "-m", "2", &url]).output().expect("curl can be started");
-                let text = String::from_utf8_lossy(&out.stdout).into_owned();
+                let text = self.curl(&url);
                 if text.contains("\"true\"") { Ok(()) } else { Err(format!("{text} {}", self.log_end(number))) }
             });
         }
@@ -156,12 +195,21 @@ impl Etcd {
         crate::wait::until("a member that leads", Duration::from_secs(30), || {
             let leads = |number: &usize| {
                 let url = format!("{}/metrics", self.endpoint(*number));
-                let out = Command::new("curl").args(["-s", "-m", "2", &url]).output().expect("curl can be started");
-                String::from_utf8_lossy(&out.stdout).contains("\netcd_server_is_leader 1")
+                self.curl(&url).contains("\netcd_server_is_leader 1")
             };
             let running = (0..self.members.len()).filter(|number| self.members[*number].running.is_some());
             running.into_iter().find(leads).ok_or("none")
         })
+    }
+
+    fn curl(&self, url: &str) -> String {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-m", "2", url]);
+        if let Some(EtcdTls { ca, certificate, key }) = &self.tls {
+            curl.arg("--cacert").arg(ca).arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        let out = curl.output().expect("curl can be started");
+        String::from_utf8_lossy(&out.stdout).into_owned()
     }
 
     fn signal(&self, number: usize, signal: &str) {

@@ -10,7 +10,7 @@ pub mod skip;
 pub mod tmpfs;
 pub mod wait;
 
-pub use etcd::Etcd;
+pub use etcd::{Etcd, EtcdTls};
 pub use kubectl::Ran;
 pub use lab::Lab;
 pub use otter::{Otter, OtterOptions};

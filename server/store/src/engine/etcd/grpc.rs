@@ -1,5 +1,6 @@
 //! One connection to one member: gRPC over HTTP/2, as little of it as we need.
 
+use crate::engine::etcd::view::cause;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -133,7 +134,7 @@ impl Connection {
     }
 
     fn broken(&self, error: &hyper::Error) -> Failure {
-        Failure::Broken(format!("{}: {error}", self.authority))
+        Failure::Broken(format!("{}: {}", self.authority, cause(error)))
     }
 }
 

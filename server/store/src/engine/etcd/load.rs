@@ -37,7 +37,11 @@ enum Foreign {
 /// Marks an empty prefix as ours, and refuses one that is not.
 pub(super) async fn claim(view: &View) -> Result<()> {
     let format = view.keys.format.clone();
-    let found = super::meta::claim(view, format, FORMAT.into()).await?;
+    let found = super::meta::claim(view, format, FORMAT.into()).await.map_err(|error| match error {
+        // Whether it is written already or not, nobody relies on it yet.
+        Error::Unknown(why) => Error::Unavailable(why),
+        error => error,
+    })?;
     if found.as_ref() != FORMAT {
         let text = String::from_utf8_lossy(&found).chars().take(64).collect();
         return Err(Error::Engine(Box::new(Foreign::Format(text))));

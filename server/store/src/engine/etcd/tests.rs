@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::engine::etcd::proto::{TxnRequest, put as put_key};
 use crate::engine::etcd::row::{Head, Keys};
 use crate::*;
-use otternauts_harness::Etcd;
+use otternauts_harness::{Etcd, EtcdTls};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -290,6 +290,30 @@ async fn a_commit_whose_answer_got_lost_is_neither_lost_nor_done_twice() {
     assert_eq!(unknown, 0, "each outcome was found out");
     assert_eq!(count_of(&last), 120);
     assert!(cut.load(Ordering::SeqCst) > 5, "connections were cut");
+}
+
+#[tokio::test]
+async fn over_tls_both_sides_show_certificates_and_neither_takes_anothers() {
+    if !Etcd::is_installed() {
+        return otternauts_harness::skip::skip("etcd over TLS", "etcd is not installed");
+    }
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ours, theirs) = (EtcdTls::make(dir.path()), EtcdTls::make(other.path()));
+    let etcd = Etcd::start_with(1, &[], Some(ours.clone()));
+    let with = |ca: &EtcdTls, client: Option<&EtcdTls>| EtcdOptions {
+        ca_file: Some(ca.ca.clone()),
+        certificate_file: client.map(|client| client.certificate.clone()),
+        key_file: client.map(|client| client.key.clone()),
+        ..options(etcd.endpoints(), "/tls")
+    };
+    let store = Store::etcd(with(&ours, Some(&ours))).unwrap();
+    assert_eq!(set(&store, &key("default", "web"), "sealed on its way").await, 1);
+    let half = EtcdOptions { key_file: None, ..with(&ours, Some(&ours)) };
+    assert!(matches!(Store::etcd(half), Err(Error::Engine(error)) if error.to_string().contains("needs its key")));
+    for wrong in [with(&theirs, Some(&ours)), with(&ours, Some(&theirs)), with(&ours, None)] {
+        let opened = tokio::task::spawn_blocking(move || Store::etcd(wrong).map(drop)).await.unwrap();
+        assert!(matches!(&opened, Err(Error::Unavailable(why)) if why.starts_with("etcd: ")), "{opened:?}");
+    }
 }
 
 #[test]
