@@ -177,6 +177,14 @@ impl Context {
         connected.get_or_insert_with(Instant::now).elapsed()
     }
 
+    /// The connection is gone: whoever makes the next one, it is new.
+    pub fn disconnected(&self, name: &str) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = memory.get_mut(name) {
+            known.connected = None;
+        }
+    }
+
     /// Whether nothing has changed since this server was last looked at; with the pause that is left.
     pub fn is_settled(&self, name: &str, versions: &(String, String)) -> Option<Option<Duration>> {
         if self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {

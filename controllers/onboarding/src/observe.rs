@@ -23,11 +23,15 @@ pub async fn observe(
     if cluster.is_none() {
         return Ok((seen, None));
     }
-    let Some(host) = connect(ctx, server, &mut seen).await? else { return Ok((seen, None)) };
+    let Some(host) = connect(ctx, server, &mut seen).await? else {
+        ctx.disconnected(&server.name_any());
+        return Ok((seen, None));
+    };
     let fresh = matches!(seen.link, Link::Up { took: Some(_), .. });
     seen.returning = ctx.connected_for(&server.name_any(), fresh) < RETURN;
     seen.returning |= ctx.elected_for(cluster_name(server)).is_some_and(|d| d < RETURN);
     if let Err(e) = Box::pin(facts(&host, &mut seen)).await {
+        ctx.disconnected(&server.name_any());
         seen.link = lost(&e);
         return Ok((seen, Some(host)));
     }

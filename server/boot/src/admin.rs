@@ -38,7 +38,7 @@ pub struct BackupRequest {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "camelCase")]
 pub enum BackupLine {
-    Made(About),
+    Made(Box<About>),
     Failed { message: String },
 }
 
@@ -129,7 +129,7 @@ fn backup(backups: &Arc<Backups>, readers: Vec<Recipient>) -> AdminStream {
 
 fn send(made: &Made, chunks: &mpsc::Sender<Result<Bytes, BodyError>>) -> anyhow::Result<()> {
     let send = |chunk| chunks.blocking_send(chunk).map_err(|_| anyhow::anyhow!("the client has gone"));
-    send(Ok(line(&BackupLine::Made(made.about.clone()))))?;
+    send(Ok(line(&BackupLine::Made(Box::new(made.about.clone())))))?;
     let mut file = std::fs::File::open(made.path())?;
     loop {
         let mut chunk = vec![0; CHUNK];

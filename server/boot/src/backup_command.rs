@@ -112,7 +112,7 @@ async fn create(args: Create, secret_key: Option<Secret<String>>) -> anyhow::Res
         let mut line = String::new();
         answer.read_line(&mut line).await.context("the server broke off")?;
         let about = match serde_json::from_str(&line).context("the server said something unexpected")? {
-            BackupLine::Made(about) => about,
+            BackupLine::Made(about) => *about,
             BackupLine::Failed { message } => bail!("{message}"),
         };
         let mut out = Out::begin(args.output.as_deref(), &about)?;

@@ -138,7 +138,7 @@ impl World {
     /// Runs the tasks of the server until the test drops the handle.
     fn housekeeping(&self) -> Tasks {
         let registry = self.registry.clone();
-        Tasks(tokio::spawn(async move { registry.run_housekeeping(std::future::pending()).await }))
+        Tasks(tokio::spawn(async move { Box::pin(registry.run_housekeeping(std::future::pending())).await }))
     }
 
     /// Waits until the object is gone.

@@ -15,7 +15,8 @@ pub async fn creates(dir: &Path, writers: usize, total: usize, round: usize) -> 
             let store = store.clone();
             tokio::spawn(async move {
                 for i in 0..each {
-                    let body = Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1 };
+                    let body =
+                        Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1, leaving: false };
                     let key = Key::new("loads.bench.example.com", "default", format!("w{writer}-{i}"));
                     store.commit(vec![Write { key, precondition: Precondition::Absent, op: Op::Put(body) }]).await?;
                 }

@@ -1,5 +1,7 @@
 //! A file of the index is either as good as the whole log, or it is passed over.
 
+#![allow(clippy::print_stdout, reason = "a random test prints its seed")]
+
 use super::*;
 use crate::engine::sqlite::head::Mark;
 use crate::engine::sqlite::load::{Loaded, load};
