@@ -64,7 +64,7 @@ impl Duties {
     }
 
     async fn keep_house(self, stop: CancellationToken) {
-        self.registry.run_housekeeping(stop.cancelled_owned()).await;
+        Box::pin(self.registry.run_housekeeping(stop.cancelled_owned())).await;
     }
 
     /// Controllers may change servers for this term, and no longer.
