@@ -11,10 +11,14 @@ use otternauts_types::{Server, Stack};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Stacks of swarms that are remembered, ours and others'.
 const WARDS: usize = 10_000;
+/// What holds when we begin is not taken back before everybody was asked, or this has passed.
+const SETTLED: Duration = Duration::from_secs(30);
 /// An Event's note must be shorter than 1 KiB.
 const NOTE: usize = 250;
 
@@ -31,6 +35,11 @@ pub struct Context {
     /// By the stack's name in the swarm. Taken after `probing`, never before it.
     wards: Mutex<BTreeMap<String, Ward>>,
     away: Mutex<Away>,
+    /// Servers that were looked at, or do not answer, since we began.
+    heard: Mutex<BTreeSet<String>>,
+    /// It is known which servers there are.
+    servers_known: AtomicBool,
+    began: Instant,
 }
 
 impl Context {
@@ -42,7 +51,8 @@ impl Context {
         news: mpsc::Sender<String>,
     ) -> Self {
         let (probing, wards, away) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { client, fleet, recorder, stacks, servers, news, probing, wards, away }
+        let (heard, servers_known, began) = (Mutex::default(), AtomicBool::new(false), Instant::now());
+        Self { client, fleet, recorder, stacks, servers, news, probing, wards, away, heard, servers_known, began }
     }
 
     pub fn wards<R>(&self, work: impl FnOnce(&mut BTreeMap<String, Ward>) -> R) -> R {
@@ -89,12 +99,31 @@ impl Context {
         Some((stack.namespace().unwrap_or_default(), stack.name_any()))
     }
 
+    /// A server was looked at, or does not answer.
+    pub fn heard(&self, server: &str) {
+        if self.began.elapsed() < SETTLED {
+            self.heard.lock().insert(server.to_owned());
+        }
+    }
+
+    /// For how long at most it is not known yet, after our beginning, how a stack of a cluster is; `None` when it is known.
+    pub fn settles(&self, swarm_stack: &str, cluster: &str) -> Option<Duration> {
+        let left = SETTLED.checked_sub(self.began.elapsed()).filter(|left| !left.is_zero())?;
+        let unheard = {
+            let (servers, heard) = (self.servers.state(), self.heard.lock());
+            let mut ours = servers.iter().filter(|s| cluster_of(s) == cluster);
+            !self.servers_known.load(Ordering::Acquire) || ours.any(|s| !heard.contains(&s.name_any()))
+        };
+        let probed = self.probing(|all| all.get(swarm_stack).map(|p| p.services().to_vec()).unwrap_or_default());
+        let asked = |name: &String| self.service(swarm_stack, name, |s| s.was_asked()) == Some(true);
+        (unheard || !probed.iter().all(asked)).then_some(left)
+    }
+
     /// The servers of a cluster that can be asked now.
     pub fn hosts_of(&self, cluster: &str) -> Vec<Host> {
         let servers = self.servers.state();
         let away = self.away.lock();
-        let ours =
-            servers.iter().filter(|s| s.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str()) == cluster);
+        let ours = servers.iter().filter(|s| cluster_of(s) == cluster);
         let there = ours.map(|s| s.name_any()).filter(|name| !away.has(name));
         there.filter_map(|name| self.fleet.followed(&name)).collect()
     }
@@ -116,6 +145,7 @@ impl Context {
 
     /// Servers that are no objects any more are forgotten.
     pub async fn keep_servers(&self) {
+        self.servers_known.store(true, Ordering::Release);
         let known: BTreeSet<String> = self.servers.state().iter().map(|s| s.name_any()).collect();
         self.forget_servers(|server| !known.contains(server)).await;
     }
@@ -152,4 +182,8 @@ impl Context {
             tracing::debug!(error = %e, "an Event was not written");
         }
     }
+}
+
+fn cluster_of(server: &Server) -> &str {
+    server.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str())
 }

@@ -3,6 +3,7 @@
 use crate::ward::{Failure, HOUR, Service, Ward};
 use otternauts_types::stack::{ServiceStatus, StackPhase, StackStatus};
 use otternauts_types::{Condition, ConditionStatus};
+use std::borrow::Cow;
 use std::time::Duration;
 
 const SECOND: i64 = 1_000_000_000;
@@ -29,7 +30,7 @@ pub struct Finding {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     pub message: String,
 }
 
@@ -131,29 +132,29 @@ fn ended(service: &Service, since: i64) -> Lasting<'_> {
 fn out_of_memory(name: &str, service: &Service, since: i64, now: i64) -> Option<Found> {
     ran_out(service, since).filter(|(until, _)| *until > now)?;
     let message = format!("Service {name} ran out of memory: a container of it was killed");
-    Some(Found { reason: "OutOfMemory", message })
+    Some(Found { reason: "OutOfMemory".into(), message })
 }
 
 fn crash_loop(name: &str, service: &Service, since: i64, now: i64) -> Option<Found> {
     looped(service, since).filter(|(until, _)| *until > now)?;
     let message = format!("Service {name} restarted {LOOP} times in 1 hour");
-    Some(Found { reason: "CrashLooping", message })
+    Some(Found { reason: "CrashLooping".into(), message })
 }
 
 /// OT-F12.
 fn sick(name: &str, service: &Service, since: i64) -> Option<Found> {
     let output = service.sickness(since)?.trim();
     let detail = if output.is_empty() { String::new() } else { format!(" ({output})") };
-    Some(Found { reason: "Unhealthy", message: format!("Service {name} is unhealthy{detail}") })
+    Some(Found { reason: "Unhealthy".into(), message: format!("Service {name} is unhealthy{detail}") })
 }
 
 fn failed(name: &str, service: &Service, since: i64, now: i64) -> Option<Found> {
     let (_, last) = ended(service, since).filter(|(until, _)| *until > now)?;
     if last.unhealthy {
-        return Some(Found { reason: "Unhealthy", message: format!("Service {name} is unhealthy") });
+        return Some(Found { reason: "Unhealthy".into(), message: format!("Service {name} is unhealthy") });
     }
     let code = last.exit_code.map_or_else(|| "without an exit code".to_owned(), |c| format!("with exit code {c}"));
-    Some(Found { reason: "TaskFailed", message: format!("A container of service {name} ended {code}") })
+    Some(Found { reason: "TaskFailed".into(), message: format!("A container of service {name} ended {code}") })
 }
 
 /// Fewer tasks than wanted, and no rollout that would explain it.
@@ -162,7 +163,7 @@ fn short(service: &ServiceStatus, status: &StackStatus) -> Option<Found> {
         return None;
     }
     let (name, running, desired) = (&service.name, service.running, service.desired);
-    Some(Found { reason: "Unavailable", message: format!("Service {name}: {running} of {desired} tasks run") })
+    Some(Found { reason: "Unavailable".into(), message: format!("Service {name}: {running} of {desired} tasks run") })
 }
 
 fn until(now: i64) -> impl FnOnce(i64) -> Duration {
@@ -173,7 +174,7 @@ fn until(now: i64) -> impl FnOnce(i64) -> Duration {
 /// As the API has it; the time of the transition is the caller's to keep.
 pub fn condition(finding: &Finding, generation: Option<i64>) -> Condition {
     let (status, reason, message) = match &finding.found {
-        Some(found) => (ConditionStatus::True, found.reason, found.message.clone()),
+        Some(found) => (ConditionStatus::True, found.reason.as_ref(), found.message.clone()),
         None => (ConditionStatus::False, AS_EXPECTED, String::new()),
     };
     Condition {

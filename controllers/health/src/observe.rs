@@ -49,13 +49,16 @@ async fn hear(ctx: &Arc<Context>, notice: Notice) -> Vec<String> {
     match notice.news {
         News::Followed => {
             ctx.back(&notice.server);
-            look(ctx, &notice.server).await
+            let concerned = look(ctx, &notice.server).await;
+            ctx.heard(&notice.server);
+            concerned
         }
         News::Missed => look(ctx, &notice.server).await,
         News::Event(event) => check(ctx, &notice.server, &event).await.into_iter().collect(),
         News::Ended(end) => ended(ctx, &end).into_iter().collect(),
         News::Lost(_) => {
             ctx.went(&notice.server);
+            ctx.heard(&notice.server);
             Vec::new()
         }
         News::Doubted => Vec::new(),

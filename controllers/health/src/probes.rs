@@ -24,10 +24,16 @@ const SHOWN: usize = 512;
 /// The probes of one stack, as of one of its Deployments; they end with it.
 pub struct Probing {
     revision: String,
+    services: Vec<String>,
     tasks: Vec<AbortHandle>,
 }
 
 impl Probing {
+    /// The services that declare one.
+    pub fn services(&self) -> &[String] {
+        &self.services
+    }
+
     pub fn is_of(&self, errand: &Errand) -> bool {
         self.revision == errand.revision
     }
@@ -65,7 +71,10 @@ pub async fn keep(ctx: &Arc<Context>, stack: &Stack, swarm_stack: &str) -> Resul
     }
     let Some(Declared { probes, mask }) = declared(ctx, stack, &revision).await? else { return Ok(()) };
     let cluster = stack.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str());
-    let names: Vec<String> = probes.keys().cloned().collect();
+    let services: Vec<String> = probes.keys().cloned().collect();
+    for service in status.services.iter().filter(|s| services.contains(&s.name)) {
+        ctx.service(swarm_stack, &service.name, |s| s.remember(service.probe_failures.unwrap_or_default()));
+    }
     let start = |(service, probe): (String, Probe)| {
         let (revision, cluster, mask) = (revision.clone(), cluster.to_owned(), Arc::clone(&mask));
         let errand = Errand { stack: swarm_stack.to_owned(), service, revision, cluster, probe, mask };
@@ -73,9 +82,9 @@ pub async fn keep(ctx: &Arc<Context>, stack: &Stack, swarm_stack: &str) -> Resul
         tokio::spawn(async move { run(&ctx, &errand).await }).abort_handle()
     };
     let tasks = probes.into_iter().map(start).collect();
-    ctx.probing(|all| all.insert(swarm_stack.to_owned(), Probing { revision, tasks }));
+    ctx.probing(|all| all.insert(swarm_stack.to_owned(), Probing { revision, services: services.clone(), tasks }));
     // After the earlier ones have lost their say: they cannot bring back what is cleared here.
-    only(ctx, swarm_stack, |service| names.iter().any(|n| n == service));
+    only(ctx, swarm_stack, |service| services.iter().any(|n| n == service));
     Ok(())
 }
 
@@ -155,9 +164,13 @@ fn take_in(ctx: &Context, errand: &Errand, server: &str, answers: Vec<(String, O
     let changed = ctx.probed(errand, |service| {
         let there: Vec<String> = answers.iter().map(|(id, _)| id.clone()).collect();
         let mut changed = service.probed_only(server, &there);
+        let answered = answers.iter().any(|(_, answer)| answer.is_some());
         for (id, answer) in answers {
             let Some(answer) = answer else { continue };
             changed |= service.answered(server, &id, answer, errand.probe.retries);
+        }
+        if answered {
+            service.asked();
         }
         changed
     });

@@ -28,6 +28,9 @@ async fn run(stack: &Stack, ctx: &Arc<Context>) -> Result<Action> {
     let now = ctx.now();
     let verdict = ctx.wards(|wards| decide(wards.entry(name.to_owned()).or_default(), old, now));
     let written = jiff::Timestamp::from_second(now / 1_000_000_000).unwrap_or_default().to_string();
+    let settles = ctx.settles(name, stack.spec.cluster_ref.as_ref().map_or("default", |r| r.name.as_str()));
+    let verdict = if settles.is_some() { status::settling(old, verdict) } else { verdict };
+    let again = verdict.again.into_iter().chain(settles).min();
     let (conditions, changed) = status::next(old, &verdict.findings, stack.metadata.generation, &written);
     if changed || status::differs(old, &verdict.services) {
         let api: Api<Stack> = Api::namespaced(ctx.client.clone(), &stack.namespace().unwrap_or_default());
@@ -38,5 +41,5 @@ async fn run(stack: &Stack, ctx: &Arc<Context>) -> Result<Action> {
             ctx.say(stack, warning, &reason, &note).await;
         }
     }
-    Ok(verdict.again.map_or_else(Action::await_change, Action::requeue))
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
 }

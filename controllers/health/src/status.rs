@@ -1,7 +1,7 @@
 //! The conditions of this controller in a Stack's status, and what it says of each service, by server-side apply: the rest of the
 //! status is another writer's.
 
-use crate::decide::{AS_EXPECTED, Finding, Health, condition};
+use crate::decide::{AS_EXPECTED, Finding, Found, Health, Verdict, condition};
 use crate::error::{Error, Result};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -10,6 +10,21 @@ use otternauts_types::{Condition, ConditionStatus, Stack, set_condition};
 use serde_json::{Value, json};
 
 const MANAGER: &str = "otternauts-health";
+
+/// What holds is not taken back while not everybody was asked: we have just begun, and know of nothing yet.
+pub fn settling(old: &StackStatus, mut verdict: Verdict) -> Verdict {
+    for finding in verdict.findings.iter_mut().filter(|f| f.found.is_none()) {
+        let known = old.conditions.iter().find(|c| c.r#type == finding.condition);
+        let holds = known.filter(|c| c.status == ConditionStatus::True);
+        finding.found = holds.map(|c| Found { reason: c.reason.clone().into(), message: c.message.clone() });
+    }
+    for health in &mut verdict.services {
+        let Some(known) = old.services.iter().find(|s| s.name == health.name) else { continue };
+        health.unhealthy |= known.unhealthy == Some(true);
+        health.probe_failures = health.probe_failures.or(known.probe_failures);
+    }
+    verdict
+}
 
 /// The conditions as they should be, and whether they differ from those of before. `now` is RFC 3339.
 pub fn next(old: &StackStatus, findings: &[Finding], generation: Option<i64>, now: &str) -> (Vec<Condition>, bool) {
@@ -74,10 +89,9 @@ pub fn news(old: &StackStatus, new: &[Condition]) -> Option<(bool, String, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Found;
 
     fn findings(degraded: Option<&'static str>) -> Vec<Finding> {
-        let found = degraded.map(|message| Found { reason: "TaskFailed", message: message.to_owned() });
+        let found = degraded.map(|message| Found { reason: "TaskFailed".into(), message: message.to_owned() });
         vec![Finding { condition: "CrashLooping", found: None }, Finding { condition: "Degraded", found }]
     }
 
@@ -134,6 +148,31 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_when_we_begin_is_not_taken_back_before_everybody_was_asked() {
+        let (bad, _) = next(&StackStatus::default(), &findings(Some("x")), None, "t");
+        let sick = ServiceStatus { name: "web".into(), unhealthy: Some(true), ..ServiceStatus::default() };
+        let sick = ServiceStatus { probe_failures: Some(4), ..sick };
+        let old = StackStatus { services: vec![sick], ..after(bad) };
+        let health = |unhealthy, probe_failures| vec![Health { name: "web".into(), unhealthy, probe_failures }];
+        let none = |condition| Finding { condition, found: None };
+        let nothing = || Verdict {
+            findings: [none("OOMKilled"), none("CrashLooping"), none("Unhealthy"), none("Degraded")],
+            services: health(false, None),
+            again: None,
+        };
+        let verdict = settling(&old, nothing());
+        let (kept, changed) = next(&old, &verdict.findings[3..], None, "t2");
+        assert_eq!((kept[0].message.as_str(), kept[0].reason.as_str(), changed), ("x", "TaskFailed", false));
+        assert_eq!(verdict.services, health(true, Some(4)));
+        assert!(!differs(&old, &verdict.services));
+        assert!(verdict.findings[..3].iter().all(|f| f.found.is_none()), "what did not hold does not");
+        // What is found is said at once.
+        let found = Some(Found { reason: "Unhealthy".into(), message: "m".into() });
+        let new = Verdict { findings: nothing().findings.map(|f| Finding { found: found.clone(), ..f }), ..nothing() };
+        assert_eq!(settling(&old, new.clone()).findings, new.findings);
+    }
+
+    #[test]
     fn a_recovery_is_news_once_and_so_is_a_loop() {
         let of = |old: Option<&'static str>, new: Option<&'static str>| {
             let old = after(next(&StackStatus::default(), &findings(old), None, "t").0);
@@ -144,7 +183,7 @@ mod tests {
         assert_eq!(of(None, Some("x")), None, "the deploy controller tells it");
         assert_eq!(of(Some("x"), None).as_deref(), Some("Recovered"));
         let looping = |holds: bool| {
-            let found = holds.then(|| Found { reason: "CrashLooping", message: "m".into() });
+            let found = holds.then(|| Found { reason: "CrashLooping".into(), message: "m".into() });
             let both =
                 [Finding { condition: "CrashLooping", found: found.clone() }, Finding { condition: "Degraded", found }];
             next(&StackStatus::default(), &both, None, "t").0

@@ -19,6 +19,10 @@ pub struct Service {
     sick: BTreeMap<String, Sick>,
     /// Containers that the declared check asked, and how they answer. The engine's check and this one know nothing of one another.
     probed: BTreeMap<String, Probed>,
+    /// The declared check was asked since we began.
+    asked: bool,
+    /// How often it had failed in a row before we began, as its Stack says; until it is asked.
+    remembered: u32,
     /// A container ended unhealthy then, and none has been healthy since.
     died_sick: Option<(i64, String)>,
     /// Ends that nobody wanted, oldest first.
@@ -79,7 +83,8 @@ impl Service {
     /// The declared check of a container was answered. Answers whether there is something new to say.
     pub fn answered(&mut self, server: &str, container: &str, answer: Result<(), String>, retries: u32) -> bool {
         let before = self.said_by_probes();
-        let probed = self.probed.entry(container.to_owned()).or_default();
+        let begun = Probed { failures: self.remembered, ..Probed::default() };
+        let probed = self.probed.entry(container.to_owned()).or_insert(begun);
         (probed.server, probed.retries) = (server.to_owned(), retries);
         match answer {
             Ok(()) => (probed.failures, probed.said) = (0, false),
@@ -99,6 +104,23 @@ impl Service {
         let before = self.said_by_probes();
         self.probed.retain(|id, probed| probed.server != server || containers.contains(id));
         before != self.said_by_probes()
+    }
+
+    /// It had failed so often in a row when we began: what goes on failing is not counted anew.
+    pub fn remember(&mut self, failures: i32) {
+        if !self.asked {
+            self.remembered = u32::try_from(failures).unwrap_or_default();
+        }
+    }
+
+    /// Containers of it have answered the declared check.
+    pub fn asked(&mut self) {
+        (self.asked, self.remembered) = (true, 0);
+    }
+
+    /// Whether the declared check was asked since we began.
+    pub fn was_asked(&self) -> bool {
+        self.asked
     }
 
     /// The check that is declared may be another one from now on: what it says next is worth saying.

@@ -181,7 +181,7 @@ impl Bay {
 
     /// Five deaths are a loop, also when we were away for some of them (AO-18).
     fn a_service_dies_five_times(&mut self) {
-        let mut last = String::new();
+        let (mut last, mut since) = (String::new(), Value::Null);
         for n in 1..=5 {
             last = self.container("web", &last);
             if n == 3 {
@@ -189,7 +189,10 @@ impl Bay {
             }
             docker(&self.lab, 1, &["kill", &last]);
             match n {
-                1 => self.hears(&["problem bay TaskFailed"]),
+                1 => {
+                    since = condition(&ails(&self.otter, &["Degraded"]), "Degraded")["lastTransitionTime"].clone();
+                    self.hears(&["problem bay TaskFailed"]);
+                }
                 4 => self.otter.boot(),
                 _ => {}
             }
@@ -200,6 +203,7 @@ impl Bay {
             "Service web restarted 5 times in 1 hour",
             "{status}"
         );
+        assert_eq!(condition(&status, "Degraded")["lastTransitionTime"], since, "not taken back in between: {status}");
         self.hears(&["problem bay CrashLooping"]);
         stack(&self.otter, 3, "/still");
         ails(&self.otter, &[]);

@@ -42,8 +42,8 @@ fn failures(times: &[i64], made: impl Fn(End) -> End) -> Ward {
 }
 
 /// The conditions that hold, with their reasons.
-fn holding(verdict: &Verdict) -> Vec<(&'static str, &'static str)> {
-    verdict.findings.iter().filter_map(|f| Some((f.condition, f.found.as_ref()?.reason))).collect()
+fn holding(verdict: &Verdict) -> Vec<(&'static str, &str)> {
+    verdict.findings.iter().filter_map(|f| Some((f.condition, f.found.as_ref()?.reason.as_ref()))).collect()
 }
 
 #[test]

@@ -117,6 +117,22 @@ fn what_fails_for_ever_is_not_said_for_ever() {
 }
 
 #[test]
+fn a_check_that_failed_before_we_began_goes_on_failing() {
+    let mut service = Service::default();
+    service.remember(7);
+    assert_eq!((service.sickness(0), service.probe_failures(), service.was_asked()), (None, None, false));
+    service.answered("h1", "a", failed("404"), 3);
+    service.answered("h1", "b", Ok(()), 3);
+    service.asked();
+    assert_eq!((service.sickness(0), service.probe_failures(), service.was_asked()), (Some("404"), Some(8), true));
+    // Another container begins anew, and what is remembered later is too late.
+    service.remember(7);
+    service.answered("h1", "a", Ok(()), 3);
+    service.answered("h1", "c", failed("404"), 3);
+    assert_eq!((service.sickness(0), service.probe_failures()), (None, Some(1)));
+}
+
+#[test]
 fn what_a_check_found_goes_with_its_container_its_server_and_its_declaration() {
     let sick = || {
         let mut service = Service::default();
