@@ -52,19 +52,27 @@ pub async fn run(
         .graceful_shutdown_on(shutdown)
         .run(reconcile::reconcile, retry, Arc::clone(&context))
         .boxed();
-    let ended = loop {
+    let _ending = Ending(Arc::clone(&context));
+    loop {
         tokio::select! {
             result = results.next() => match result {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => tracing::debug!(%error, "reconcile ended with an error"),
-                None => break Ok(()),
+                None => return Ok(()),
             },
             // Neither ends by itself: the controller is started again.
-            _ = background.join_next() => break Err(Error::Watch),
+            _ = background.join_next() => return Err(Error::Watch),
         }
-    };
-    context.end();
-    ended
+    }
+}
+
+/// Ends what goes on in the background also when the controller is not asked but dropped: its probes hold the context themselves.
+struct Ending(Arc<Context>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// The Stack that has this name in the swarm.
