@@ -1,5 +1,7 @@
 //! Backups: taken under load, restored on an empty place, refused when they would be worth nothing (P15, R43, R44, A12 to A15, OT-92 to OT-94).
 
+mod scheduled;
+
 use crate::{OTTER, otter};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};

@@ -1,5 +1,6 @@
 //! Metrics and logs: the names, the encoders, and one struct of instruments per room. See README.md.
 
+pub mod backups;
 pub mod controllers;
 pub mod exposition;
 pub mod fleet;
@@ -21,6 +22,7 @@ mod tests;
 pub mod traces;
 pub mod watches;
 
+pub use backups::BackupMetrics;
 pub use controllers::ControllerMetrics;
 pub use exposition::Format;
 pub use fleet::FleetMetrics;
@@ -59,6 +61,7 @@ pub struct Metrics {
     pub health: HealthMetrics,
     pub notifications: NotificationMetrics,
     pub leadership: leadership::LeadershipMetrics,
+    pub backups: BackupMetrics,
     pub spans: traces::SpanMetrics,
 }
 
@@ -81,6 +84,7 @@ impl Metrics {
         let health = HealthMetrics::register(&mut registrar);
         let notifications = NotificationMetrics::register(&mut registrar);
         let leadership = leadership::LeadershipMetrics::register(&mut registrar);
+        let backups = BackupMetrics::register(&mut registrar);
         let spans = traces::SpanMetrics::register(&mut registrar);
         let runtime = runtime::RuntimeMetrics::register(&mut registrar);
         let build = [("version", version), ("revision", revision), ("rustc", rustc)];
@@ -105,6 +109,7 @@ impl Metrics {
             health,
             notifications,
             leadership,
+            backups,
             spans,
         })
     }

@@ -6,7 +6,7 @@ use crate::{clock, seal};
 use anyhow::Context as _;
 use otternauts_backup::{FileEntry, Source, Summary, create, schedule, verify};
 use otternauts_meta::Secret;
-use otternauts_vault::Recipient;
+use otternauts_vault::{Identity, Recipient};
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -70,6 +70,16 @@ impl Backups {
     /// Removes what a killed server has left of one.
     pub fn tidy(data: &DataDir) -> anyhow::Result<()> {
         data.remove(PART)
+    }
+
+    /// What this store's backups are named after.
+    pub fn store_name(&self) -> String {
+        self.keys.vault().store_name()
+    }
+
+    /// The root key, for a test of a backup.
+    pub fn root(&self) -> Arc<Identity> {
+        self.keys.root()
     }
 
     /// Makes one for these readers and the recovery keys, and reads it again from beginning to end.

@@ -1,5 +1,6 @@
 //! What `otter serve` is told: flags first, then the file, then the defaults.
 
+use crate::scheduled::BackupSettings;
 use anyhow::{Context as _, bail};
 use otternauts_store::DiskGuard;
 use otternauts_telemetry::LogFormat;
@@ -70,6 +71,9 @@ pub struct ServeArgs {
     /// Another key that can open the sealed secrets when the root key is lost; may be given more than once [default: as before]
     #[arg(long = "recovery-recipient", value_delimiter = ',', value_name = "age1...")]
     pub recovery_recipients: Vec<String>,
+    #[command(flatten)]
+    #[serde(rename = "backup")]
+    pub backups: BackupSettings,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -129,6 +133,7 @@ pub struct Config {
     pub secret_key_file: Option<PathBuf>,
     pub disk: DiskGuard,
     pub recovery_recipients: Vec<String>,
+    pub backups: BackupSettings,
 }
 
 impl Config {
@@ -167,6 +172,12 @@ impl Config {
                 always: vec!["leases.coordination.k8s.io".into()],
             },
             recovery_recipients: list(flags.recovery_recipients, file.recovery_recipients),
+            backups: BackupSettings {
+                schedule: flags.backups.schedule.or(file.backups.schedule),
+                to: flags.backups.to.or(file.backups.to),
+                keep: flags.backups.keep.or(file.backups.keep),
+                recipients: list(flags.backups.recipients, file.backups.recipients),
+            },
         })
     }
 }

@@ -23,6 +23,8 @@ pub struct Keys {
     /// Not ours: the lock on the directory ends with the server, not with the last request.
     data: Weak<DataDir>,
     from_data_dir: bool,
+    /// Other replicas hold the keyring too.
+    replicated: bool,
     /// The root key, for the test of backups and for nothing else.
     root: Mutex<Arc<Identity>>,
     busy: tokio::sync::Mutex<()>,
@@ -82,7 +84,7 @@ impl Keys {
     ) -> Self {
         let data = Arc::downgrade(data);
         let (root, busy) = (Mutex::new(Arc::new(identity)), tokio::sync::Mutex::default());
-        Self { registry, vault, data, from_data_dir, root, busy }
+        Self { registry, vault, data, from_data_dir, replicated: false, root, busy }
     }
 
     /// Opens the keys of a store, and the registry over it.
@@ -92,6 +94,24 @@ impl Keys {
         let registry = Registry::new(store, Arc::clone(&vault), Arc::new(crate::clock::now)).await;
         let registry = registry.context("cannot start the registry")?;
         Ok(Self::new(registry, vault, data, identity, from_data_dir))
+    }
+
+    /// Whether other replicas may hold the keyring in memory.
+    #[must_use]
+    pub fn replicated(self, replicated: bool) -> Self {
+        Self { replicated, ..self }
+    }
+
+    pub fn is_replicated(&self) -> bool {
+        self.replicated
+    }
+
+    /// Other replicas would go on sealing with the old key, and could not open what the new one seals.
+    fn must_be_alone(&self) -> anyhow::Result<()> {
+        if self.replicated {
+            bail!("with --store etcd the keys cannot be changed: other replicas hold them too and are not told yet");
+        }
+        Ok(())
     }
 
     /// Keeps the keys from changing for as long as the guard lives.
@@ -137,6 +157,7 @@ impl Keys {
     /// A new data key for every sealed object. Where one was begun before, that one is ended and no other begun.
     pub async fn rotate(&self, mut tell: impl FnMut(Progress) + Send) -> anyhow::Result<()> {
         self.check_alone()?;
+        self.must_be_alone()?;
         let _alone = self.busy.lock().await;
         let resumed = self.is_rotating();
         if !resumed {
@@ -194,6 +215,7 @@ impl Keys {
     /// A new root key. The data keys stay as they are, so no object is touched.
     pub async fn rotate_root(&self, next: Identity, keep_file: bool) -> anyhow::Result<Progress> {
         self.check_alone()?;
+        self.must_be_alone()?;
         let _alone = self.busy.lock().await;
         let data = self.data()?;
         seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;

@@ -6,7 +6,7 @@ mod tests;
 use crate::admin::Administration;
 use crate::alerts::Alerts;
 use crate::backups::Backups;
-use crate::config::{Config, Controller};
+use crate::config::{Config, Controller, StoreConfig};
 use crate::data_dir::DataDir;
 use crate::duties::Duties;
 use crate::handler::ApiHandler;
@@ -16,6 +16,7 @@ use crate::logs::StackLogs;
 use crate::metrics::read_audit;
 use crate::pages::Pages;
 use crate::pki::{self, Pki};
+use crate::scheduled::{Plan, Scheduled};
 use crate::shutdown::Signals;
 use crate::{accounts, clock, deeds, inside, seal, shared_pki, storage, tls};
 use anyhow::Context as _;
@@ -69,6 +70,7 @@ impl Server {
         let tokens = pki::token_file(config.token_auth_file.as_deref())?;
         pki::check_names(&config.tls_san)?;
         let recovery = recipients::parse_all(&config.recovery_recipients).context("--recovery-recipient")?;
+        let plan = Plan::parse(&config.backups)?;
         let mut data = DataDir::open(&config.data_dir)?;
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
@@ -78,9 +80,13 @@ impl Server {
         let tracing = start_tracing(&metrics)?;
         let store = storage::open(&config.store, &data, &metrics, config.disk.clone())?;
         let unlocked = found.unlock(&data, &store, &recovery).await?;
+        if let Some(plan) = &plan {
+            plan.check(&unlocked.vault.root(), &unlocked.vault.recovery())?;
+        }
         let data = Arc::new(data);
         Backups::tidy(&data)?;
-        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
+        let replicated = matches!(config.store, StoreConfig::Etcd(_));
+        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?.replicated(replicated));
         let registry = keys.registry().clone();
         let pki = shared_pki::open_for(&data, &registry, listener.address(), &config.tls_san).await?;
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
@@ -108,6 +114,11 @@ impl Server {
         let tls = tls::server_config(&pki)?;
 
         let stop = CancellationToken::new();
+        if let Some(plan) = plan {
+            let client = inside::client(api.clone(), Controller::Notify);
+            let (data, metrics) = (Arc::downgrade(&data), Arc::clone(&metrics));
+            tokio::spawn(Scheduled { plan, backups, data, metrics, client }.run(stop.clone()));
+        }
         resume_rotation(&keys);
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
         let deeds = deeds::to_file(Arc::clone(&audit), Arc::clone(&metrics));
@@ -146,7 +157,7 @@ pub fn start_tracing(metrics: &Metrics) -> anyhow::Result<Option<Tracing>> {
 
 /// Ends what a crash or a stop has left of a rotation (R28).
 fn resume_rotation(keys: &Arc<Keys>) {
-    if !keys.is_rotating() {
+    if !keys.is_rotating() || keys.is_replicated() {
         return;
     }
     let keys = Arc::clone(keys);

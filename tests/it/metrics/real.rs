@@ -13,7 +13,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Needs more than servers: a proxy that is scraped, rules, certificates, a changed key, a full house, a long log, or a moment.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
+    "otternauts_backup",
     "traefik_",
     "otternauts_certificate_",
     "otternauts_heal_",

@@ -24,6 +24,10 @@ pub const ALERTS: &[Alert] = &[
         .says("HealRule {{ $labels.rule }} does not help", "Its condition still holds after three actions within an hour.")
         .fires("30m", &[(r#"otternauts_heal_actions_total{rule="shop/restart",action="restart",result="done"}"#, "0+1x5 5x40"), (r#"otternauts_heal_rule_firing{rule="shop/restart"}"#, "1x40")], &[("rule", "shop/restart")])
         .quiet(&[(r#"otternauts_heal_actions_total{rule="shop/restart",action="restart",result="done"}"#, "0+1x5 5x40"), (r#"otternauts_heal_rule_firing{rule="shop/restart"}"#, "1x10 0x30")]),
+    Alert::new("OtternautsBackupMissing", "critical", "0m", r#"time() - otternauts_backup_last_success_timestamp_seconds > 26 * 3600"#)
+        .says("No backup for more than 26 hours", "The last good backup to the {{ $labels.target }} of {{ $labels.instance }} is older than 26 hours, or there never was one.")
+        .fires("27h", &[(r#"otternauts_backup_last_success_timestamp_seconds{instance="a",target="s3"}"#, "0x1700")], &[("instance", "a"), ("target", "s3")])
+        .quiet(&[(r#"otternauts_backup_last_success_timestamp_seconds{instance="a",target="s3"}"#, "0+60x1700")]),
     Alert::new("OtternautsMetricsSeriesDropped", "info", "15m", "sum by (family) (rate(otternauts_metrics_series_dropped_total[5m])) > 0")
         .says("{{ $labels.family }} has too many series", "It has reached its bound of 10,000 series; what is new in it is not shown.")
         .fires("25m", &[(r#"otternauts_metrics_series_dropped_total{family="apiserver_request_total"}"#, "0+1x40")], &[("family", "apiserver_request_total")])

@@ -37,6 +37,7 @@ fn config(dir: &Path) -> Config {
         tls_san: Vec::new(),
         secret_key_file: None,
         recovery_recipients: Vec::new(),
+        backups: crate::scheduled::BackupSettings::default(),
     }
 }
 
