@@ -85,10 +85,10 @@ pub const SERVER: &[Family] = &[
     Family::new(Counter, "leader_election_slowpath_total", &["name"], "Times that the Lease could not be read or written"),
     // Backups that the server makes by itself.
     Family::new(Gauge, "otternauts_backup_last_success_timestamp_seconds", &["target"], "When the newest backup at the target was made, in seconds since 1970; 0: there is none").beta().needs_servers(),
-    Family::new(Gauge, "otternauts_backup_size_bytes", &["target"], "Size of the newest backup").beta().needs_servers(),
-    Family::new(Counter, "otternauts_backups_total", &["target", "result"], "Scheduled backups that were tried").beta().needs_servers(),
-    Family::new(Counter, "otternauts_backup_restore_tests_total", &["target", "result"], "Backups that were restored to try them").beta().needs_servers(),
-    Family::new(Gauge, "otternauts_backup_restore_test_last_success_timestamp_seconds", &["target"], "When a backup was last restored to try it and was good, in seconds since 1970").beta().needs_servers(),
+    Family::new(Gauge, "otternauts_backup_size_bytes", &["target"], "Size of the newest backup").needs_servers(),
+    Family::new(Counter, "otternauts_backups_total", &["target", "result"], "Scheduled backups that were tried").needs_servers(),
+    Family::new(Counter, "otternauts_backup_restore_tests_total", &["target", "result"], "Backups that were restored to try them").needs_servers(),
+    Family::new(Gauge, "otternauts_backup_restore_test_last_success_timestamp_seconds", &["target"], "When a backup was last restored to try it and was good, in seconds since 1970").needs_servers(),
     // The process.
     Family::new(Info, "otternauts_build_info", &["version", "revision", "rustc"], "The version that runs").stable(),
     Family::new(Counter, "process_cpu_seconds_total", &[], "CPU time used").stable(),
