@@ -188,6 +188,9 @@ fn watch_errors(options: &WatchOptions, token: &str) -> ErrorList {
     errors
 }
 
+/// KEP-3926: the object cannot be read, and is to go nevertheless.
+const IGNORE_READ_ERROR: &str = "ignoreStoreReadErrorWithClusterBreakingPotential";
+
 /// DeleteOptions: from the body when there is one, only then else from the query (row G4).
 pub fn delete(query: &Query, body: Option<&Value>) -> Result<DeleteOptions, Status> {
     match body {
@@ -196,7 +199,11 @@ pub fn delete(query: &Query, body: Option<&Value>) -> Result<DeleteOptions, Stat
             &query.all("dryRun").map(str::to_owned).collect::<Vec<_>>(),
             query.get("propagationPolicy").map(str::to_owned),
             query.flag("orphanDependents"),
-            DeleteOptions { grace_period_seconds: integer(query, "gracePeriodSeconds")?, ..DeleteOptions::default() },
+            DeleteOptions {
+                grace_period_seconds: integer(query, "gracePeriodSeconds")?,
+                ignore_read_error: query.flag(IGNORE_READ_ERROR).unwrap_or_default(),
+                ..DeleteOptions::default()
+            },
         ),
     }
 }
@@ -219,6 +226,7 @@ fn delete_from_body(body: &Value) -> Result<DeleteOptions, Status> {
         uid: precondition("uid"),
         resource_version: precondition("resourceVersion"),
         grace_period_seconds: body.get("gracePeriodSeconds").and_then(Value::as_i64),
+        ignore_read_error: body.get(IGNORE_READ_ERROR).and_then(Value::as_bool).unwrap_or_default(),
         ..DeleteOptions::default()
     };
     let orphan = body.get("orphanDependents").and_then(Value::as_bool);
@@ -244,6 +252,19 @@ fn checked(
         }
     }
     options.dry_run = dry_run(dry, &mut errors);
+    if options.ignore_read_error {
+        let others = [
+            (!dry.is_empty(), "dryRun"),
+            (policy.is_some(), "propagationPolicy"),
+            (orphan.is_some(), "orphanDependents"),
+            (options.grace_period_seconds.is_some(), "gracePeriodSeconds"),
+            (options.uid.is_some() || options.resource_version.is_some(), "preconditions"),
+        ];
+        for (_, other) in others.into_iter().filter(|(given, _)| *given) {
+            let why = format!("cannot be set together with .{other}");
+            errors.push(FieldError::invalid(&Path::new(IGNORE_READ_ERROR), true, why.as_str()));
+        }
+    }
     refuse("DeleteOptions", &errors)?;
     options.propagation_policy =
         policy.or_else(|| orphan.map(|orphan| if orphan { "Orphan" } else { "Background" }.to_owned()));

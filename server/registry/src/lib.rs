@@ -24,6 +24,7 @@ mod resealing;
 mod rest;
 mod selection;
 mod shape;
+mod unreadable;
 mod verbs;
 mod writing;
 mod yaml;

@@ -5,6 +5,7 @@ use crate::facts::{self, Facts};
 use crate::request::Target;
 use crate::resealing;
 use crate::shape::Shape;
+use crate::unreadable;
 use otternauts_auth::RoleSnapshot;
 use otternauts_meta::{Cause, Details, Status, Timestamp};
 use otternauts_store::{Committed, Key, List, Op, Page, Store, Write};
@@ -248,6 +249,8 @@ pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
         Error::TooLarge(why) => Status::too_large(format!("the object is larger than the store takes: {why}")),
         Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),
         Error::Conflict { .. } => Status::internal("a write lost a race it could not lose"),
+        Error::Corrupt { key, revision } => unreadable::one(key, *revision),
+        Error::Unreadable(objects) => unreadable::some(objects),
         error => {
             tracing::error!(%error, "the store failed");
             Status::internal("the store failed")

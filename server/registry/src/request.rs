@@ -113,4 +113,6 @@ pub struct DeleteOptions {
     /// `Background`, `Foreground` or `Orphan`, checked (row G6).
     pub propagation_policy: Option<String>,
     pub grace_period_seconds: Option<i64>,
+    /// Delete an object that cannot be read, whatever its finalizers say; the caller was asked whether that is allowed.
+    pub ignore_read_error: bool,
 }

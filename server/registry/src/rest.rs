@@ -78,7 +78,7 @@ impl Rest {
         let Page { records, revision, more, .. } = read;
         self.wanted.at = Some(revision);
         self.wanted.after = records.last().map(|r| (r.key.namespace.clone(), r.key.name.clone()));
-        let items = records.iter().map(|record| self.shape.serve(record)).collect::<Result<_, _>>()?;
+        let items = self.shape.serve_all(&records)?;
         Ok((items, revision, more))
     }
 }

@@ -6,6 +6,7 @@
 use crate::definitions::Definitions;
 use crate::encode;
 use crate::kinds::{self, Kind};
+use crate::unreadable;
 use bytes::Bytes;
 use otternauts_meta::{Object, Status};
 use otternauts_schema::{Definition, Version, apply_defaults, prune};
@@ -103,12 +104,14 @@ impl Shape {
     pub fn parse(&self, record: &Record) -> Result<Object, Status> {
         let value: Value = serde_json::from_slice(&record.body).map_err(|error| {
             tracing::error!(key = ?record.key, revision = record.revision, %error, "a stored object is not JSON");
-            Status::internal("a stored object could not be read")
+            unreadable::one(&record.key, record.revision)
         })?;
         let mut object = as_object(value);
         if self.seals {
-            let done = self.vault.open_object(&self.stored, &mut object);
-            self.sealing(&object, done)?;
+            self.vault.open_object(&self.stored, &mut object).map_err(|error| {
+                tracing::error!(key = ?record.key, revision = record.revision, %error, "a field could not be opened");
+                unreadable::one(&record.key, record.revision)
+            })?;
         }
         Ok(object)
     }
@@ -154,8 +157,8 @@ impl Shape {
     fn sealing(&self, object: &Object, done: Result<(), otternauts_vault::Error>) -> Result<(), Status> {
         done.map_err(|error| {
             let (namespace, name) = (object.namespace(), object.name());
-            tracing::error!(resource = %self.resource, namespace, name, %error, "a field could not be sealed or opened");
-            Status::internal("a sealed field could not be read or written")
+            tracing::error!(resource = %self.resource, namespace, name, %error, "a field could not be sealed");
+            Status::internal("a sealed field could not be written")
         })
     }
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// A stored row does not match its checksum.
     #[error("the stored bytes of {key:?} at revision {revision} do not match their checksum")]
     Corrupt { key: Key, revision: Revision },
+    /// Objects of a list do not match their checksums; the others can be had by [`Store::readable`](crate::Store::readable).
+    #[error("{} stored objects cannot be read, the first is {:?}", .0.len(), .0.first())]
+    Unreadable(Vec<Unreadable>),
     /// The disk is nearly full: creates and updates are refused, reads and deletions go on (R41).
     #[error("the disk has {free} bytes free, and {needed} are to stay free")]
     LowOnSpace { free: u64, needed: u64 },
@@ -37,6 +40,13 @@ pub enum Error {
     /// Anything the engine reports that is none of the above; the process should not go on after most of them (R4).
     #[error("the storage engine failed")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// An object whose newest row is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub key: Key,
+    pub revision: Revision,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -35,7 +35,7 @@ mod measure;
 pub use engine::etcd::EtcdOptions;
 pub use engine::memory::MemoryOptions;
 pub use engine::sqlite::{DiskGuard, Importer, Scrub, SqliteOptions};
-pub use error::{Error, Result};
+pub use error::{Error, Result, Unreadable};
 pub use event::{Event, EventKind, WatchItem};
 pub use key::{Key, Range, Revision};
 pub use observer::{NoObserver, Observer, Operation, Statement};

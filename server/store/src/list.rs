@@ -2,7 +2,7 @@
 
 use crate::engine::BodyRef;
 use crate::engine::sqlite::SHORT;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unreadable};
 use crate::event::EventKind;
 use crate::index::Entry;
 use crate::key::{Key, Revision};
@@ -34,7 +34,11 @@ struct Plan {
     remaining_after: Option<u64>,
 }
 
-pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Page> {
+/// A page, and what of it cannot be read.
+type Read = (Page, Vec<Unreadable>);
+
+/// A page without the objects that are damaged, and these by name.
+pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Read> {
     let list = Arc::new(list);
     for _ in 0..TRIES {
         let plan = plan(inner, &list)?;
@@ -94,7 +98,7 @@ fn plan(inner: &Inner, list: &List) -> Result<Plan> {
 }
 
 /// Reads the bodies; `None` when a row is gone.
-fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Page>> {
+fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Read>> {
     let Plan { at, mut entries, later, mut remaining_after } = plan;
     if !later.is_empty() {
         let Some(before) = states_before(inner, list, &later)? else { return Ok(None) };
@@ -108,9 +112,9 @@ fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Page>> {
         entries.truncate(list.limit);
     }
     let bound = if list.limit > 0 { PAGE_BYTES } else { usize::MAX };
-    let records = loop {
+    let (records, unreadable) = loop {
         match records(inner, &list.range.resource, &entries, bound)? {
-            Found::All(records) => break records,
+            Found::All(records, unreadable) => break (records, unreadable),
             Found::Gone => return Ok(None),
             Found::TooMuch => {
                 entries.truncate(entries.len().div_ceil(4));
@@ -118,7 +122,8 @@ fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Page>> {
             }
         }
     };
-    Ok(Some(Page { records, revision: at, more, remaining: if more { remaining_after } else { None } }))
+    let page = Page { records, revision: at, more, remaining: if more { remaining_after } else { None } };
+    Ok(Some((page, unreadable)))
 }
 
 /// Of each object of the range that changed later, where it was before; none: it did not exist.
@@ -164,7 +169,8 @@ fn push(entries: &mut Vec<Entry>, namespace: Arc<str>, name: Arc<str>, place: Pl
 }
 
 enum Found {
-    All(Vec<Record>),
+    /// All that can be read, and the others.
+    All(Vec<Record>, Vec<Unreadable>),
     /// One of them is not there any more.
     Gone,
     /// Together they are more bytes than one page may hold.
@@ -180,16 +186,50 @@ fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry], bound: usize) 
     missing.sort_unstable();
     let mut bytes: usize = records.iter().flatten().map(|record| record.body.len()).sum();
     let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
+    let mut unreadable: Vec<usize> = Vec::new();
     for missing in missing.chunks(most) {
         if bytes > bound && entries.len() > 1 {
             return Ok(Found::TooMuch);
         }
-        for (i, record) in read(inner, resource, entries, missing)? {
+        let found = match read(inner, resource, entries, missing) {
+            // One of them is damaged: which ones, and all others, are found one by one (P16).
+            Err(Error::Corrupt { .. }) => one_by_one(inner, resource, entries, missing, &mut unreadable)?,
+            found => found?,
+        };
+        for (i, record) in found {
             bytes += record.body.len();
             records[i] = Some(record);
         }
     }
-    Ok(records.into_iter().collect::<Option<_>>().map_or(Found::Gone, Found::All))
+    unreadable.sort_unstable();
+    let gone = (0..records.len()).any(|i| records[i].is_none() && unreadable.binary_search(&i).is_err());
+    if gone {
+        return Ok(Found::Gone);
+    }
+    let named = unreadable.iter().map(|i| {
+        let (namespace, name, place) = &entries[*i];
+        let key = Key { resource: resource.clone(), namespace: namespace.clone(), name: name.clone() };
+        Unreadable { key, revision: place.revision() }
+    });
+    let named = named.collect();
+    Ok(Found::All(records.into_iter().flatten().collect(), named))
+}
+
+fn one_by_one(
+    inner: &Inner,
+    resource: &Arc<str>,
+    entries: &[Entry],
+    wanted: &[(Place, usize)],
+    unreadable: &mut Vec<usize>,
+) -> Result<Vec<(usize, Record)>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        match read(inner, resource, entries, std::slice::from_ref(one)) {
+            Err(Error::Corrupt { .. }) => unreadable.push(one.1),
+            read => found.extend(read?),
+        }
+    }
+    Ok(found)
 }
 
 /// Reads some of the entries, given by place and index, places ascending.

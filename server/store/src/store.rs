@@ -5,7 +5,7 @@ use crate::engine::etcd::{Etcd, EtcdOptions};
 use crate::engine::memory::{Memory, MemoryOptions};
 use crate::engine::sqlite::{Sqlite, SqliteOptions};
 use crate::engine::{BodyRef, Engine};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Unreadable};
 use crate::index::Index;
 use crate::key::{Key, Range, Revision};
 use crate::list::{list, lost};
@@ -126,7 +126,12 @@ impl Store {
             }
             // One row by its id is about ten microseconds: cheaper here than the way to another thread and back.
             let wanted = key.clone();
-            if let Some(record) = self.inner.run(true, move |inner| row(inner, wanted, place)).await? {
+            let found = match self.inner.run(true, move |inner| row(inner, wanted, place)).await {
+                // A damaged row may have lost its name: the index knows it.
+                Err(Error::Corrupt { revision, .. }) => return Err(Error::Corrupt { key: key.clone(), revision }),
+                found => found?,
+            };
+            if let Some(record) = found {
                 self.inner.visible.cache.put(place, record.clone());
                 return Ok(Some(record));
             }
@@ -148,7 +153,23 @@ impl Store {
         let (started, resource) = (Instant::now(), wanted.range.resource.clone());
         let done = span.run(list(&self.inner, wanted)).await;
         self.inner.visible.observer.operation(Operation::List, &resource, started.elapsed());
-        done
+        match done? {
+            (page, unreadable) if unreadable.is_empty() => Ok(page),
+            // Never a list that leaves something out: who reads it would take that for deleted (P16).
+            (_, unreadable) => Err(Error::Unreadable(unreadable)),
+        }
+    }
+
+    /// Whatever of a range can be read, and what cannot: for those who must go on without it.
+    pub async fn readable(&self, range: Range) -> Result<(Vec<Record>, Vec<Unreadable>)> {
+        self.inner.engine.fresh().await?;
+        let (page, unreadable) = list(&self.inner, List { range, at: None, after: None, limit: 0 }).await?;
+        Ok((page.records, unreadable))
+    }
+
+    /// Whether anything stored was found damaged since the start.
+    pub fn is_damaged(&self) -> bool {
+        self.inner.visible.is_damaged()
     }
 
     /// All or nothing, at one new revision. Answers after the fsync; a failed precondition writes nothing. A transaction

@@ -12,6 +12,7 @@ use crate::record::{Committed, Record};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub(crate) struct Visible {
@@ -21,12 +22,24 @@ pub(crate) struct Visible {
     pub observer: Arc<dyn Observer>,
     /// Revisions that somebody still lists at: compaction stops before them.
     pub holds: Mutex<Vec<Revision>>,
+    damaged: AtomicBool,
 }
 
 impl Visible {
     pub(crate) fn new(index: Index, observer: Arc<dyn Observer>) -> Visible {
         let hub = Hub::new(index.revision);
-        Visible { index: RwLock::new(index), hub, cache: Cache::default(), observer, holds: Mutex::default() }
+        let (cache, holds) = (Cache::default(), Mutex::default());
+        Visible { index: RwLock::new(index), hub, cache, observer, holds, damaged: AtomicBool::new(false) }
+    }
+
+    /// Something stored does not match its checksum.
+    pub(crate) fn found_damage(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+        self.observer.corrupted();
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     pub(crate) fn revision(&self) -> Revision {

@@ -3,9 +3,10 @@
 use crate::registry::{Registry, store_status};
 use crate::request::{Caller, DeleteOptions, Subresource, Target};
 use crate::shape::Shape;
+use crate::unreadable;
 use crate::{Deleted, Served};
-use otternauts_meta::{GroupResource, Object, Status, Timestamp};
-use otternauts_store::{Error, Op, Precondition, Record, Write};
+use otternauts_meta::{FieldError, GroupResource, GroupVersionKind, Object, Path, Status, Timestamp};
+use otternauts_store::{Error, Key, Op, Precondition, Record, Write};
 use serde_json::Value;
 
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
@@ -31,6 +32,9 @@ impl Registry {
         let shape = self.shape(target);
         let name = target.name.as_deref().unwrap_or_default();
         let key = shape.key(target, name);
+        if options.ignore_read_error {
+            return self.delete_unread(&shape, &key).await;
+        }
         for _ in 0..ATTEMPTS {
             let permit = self.enter(&key.resource, false).await;
             let record = self.inner.store.get(&key).await.map_err(|e| store_status(&e))?;
@@ -66,6 +70,45 @@ impl Registry {
         let why = "it changes too often; please try again";
         Err(Status::conflict(&shape.definition.group_resource(), name, why).retry_after(1))
     }
+}
+
+impl Registry {
+    /// Deletes an object that cannot be read, and only such a one (P16, KEP-3926): no finalizer is asked, its last state is its
+    /// place alone.
+    async fn delete_unread(&self, shape: &Shape, key: &Key) -> Result<Deleted, Status> {
+        let resource = shape.definition.group_resource();
+        for _ in 0..ATTEMPTS {
+            let permit = self.enter(&key.resource, false).await;
+            let revision = match self.inner.store.get(key).await {
+                Ok(None) => return Err(Status::not_found(&resource, &key.name)),
+                Ok(Some(record)) => match shape.read(&record) {
+                    Err(status) if unreadable::is_unreadable(&status) => record.revision,
+                    Err(status) => return Err(status),
+                    Ok(_) => return Err(readable(shape, key)),
+                },
+                Err(Error::Corrupt { revision, .. }) => revision,
+                Err(error) => return Err(store_status(&error)),
+            };
+            tracing::warn!(?key, revision, "an object that cannot be read is deleted");
+            let op = Op::Delete { last: shape.body(&shape.remains(key))? };
+            let write = Write { key: key.clone(), precondition: Precondition::At(revision), op };
+            match self.commit(permit, vec![write]).await {
+                Ok(_) => return Ok(Deleted::Gone { uid: String::new(), name: key.name.to_string() }),
+                Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(store_status(&error)),
+            }
+        }
+        Err(Status::conflict(&resource, &key.name, "it changes too often; please try again").retry_after(1))
+    }
+}
+
+/// What can be read is deleted as everything else is.
+fn readable(shape: &Shape, key: &Key) -> Status {
+    let path = Path::new("ignoreStoreReadErrorWithClusterBreakingPotential");
+    let why = "is exclusively used to delete corrupt object(s), try again by removing this option";
+    let resource = shape.definition.group_resource();
+    let who = GroupVersionKind::new(&resource.group, "", &resource.resource);
+    Status::invalid(&who, &key.name, &vec![FieldError::invalid(&path, true, why)])
 }
 
 /// Row G5; the details name the Kind.

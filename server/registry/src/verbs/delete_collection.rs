@@ -18,6 +18,9 @@ impl Registry {
         if !shape.kind.delete_collection() {
             return Err(Status::method_not_allowed());
         }
+        if options.ignore_read_error {
+            return Err(Status::bad_request("an object that cannot be read is deleted by its name"));
+        }
         let chosen = self.choose(&shape, target, list).await?;
         let mut items = Vec::with_capacity(chosen.records.len());
         for record in &chosen.records {

@@ -35,12 +35,13 @@ impl Registry {
         let shape = self.shape(target);
         if options.limit == 0 && options.continue_token.is_empty() {
             let selection = Selection::new(&shape, target, &options.labels, &options.fields)?;
-            if selection.is_everything() {
+            // What is sent while it is read cannot say later that a part of it is damaged.
+            if selection.is_everything() && !self.inner.store.is_damaged() {
                 return self.everything(shape, selection.range, options).await;
             }
         }
         let chosen = self.choose(&shape, target, options).await?;
-        let items = chosen.records.iter().map(|record| shape.serve(record)).collect::<Result<_, _>>()?;
+        let items = shape.serve_all(&chosen.records)?;
         Ok(ServedList {
             items,
             rest: None,

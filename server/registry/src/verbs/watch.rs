@@ -202,6 +202,10 @@ impl WatchSession {
             Some(previous) => chosen(previous)?,
             None => false,
         };
+        if event.kind == EventKind::Deleted && event.previous.is_none() && !self.selection.is_everything() {
+            // It was deleted unread: nobody can say whether it was chosen.
+            return Err(Status::expired("an object was deleted that could not be read"));
+        }
         if event.kind == EventKind::Deleted {
             // The last state is the state before, unless the store did not keep that.
             let seen = if event.previous.is_some() { before } else { chosen(&event.record)? };
@@ -235,6 +239,8 @@ impl WatchSession {
 fn watch_status(error: &Error) -> Status {
     match error {
         Error::Compacted { asked, oldest } => Status::expired(format!("too old resource version: {asked} ({oldest})")),
+        // The state after it can be listed, or the list says what is wrong.
+        Error::Corrupt { .. } => Status::expired("an event after this resource version cannot be read"),
         other => store_status(other),
     }
 }

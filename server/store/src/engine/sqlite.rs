@@ -207,8 +207,15 @@ impl Sqlite {
             runs(places).try_for_each(|run| visit_run(&mut statement, run, visit))
         };
         let result = if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) };
+        // A damaged page of the file is damage of the rows in it.
+        let result = match result {
+            Err(error) if is_damage(&error) => {
+                Err(Error::Corrupt { key: nobody(), revision: places.first().map_or(0, |place| place.revision()) })
+            }
+            result => result,
+        };
         if let Err(Error::Corrupt { .. }) = &result {
-            visible.observer.corrupted();
+            visible.found_damage();
         }
         result?;
         visible.observer.statement(what, started.elapsed());
@@ -299,7 +306,11 @@ fn visit_run(statement: &mut rusqlite::Statement<'_>, run: &[Place], visit: Visi
 }
 
 fn visit_row(row: &rusqlite::Row<'_>, visit: Visit<'_>) -> Result<()> {
-    let header = header(row).map_err(engine)?;
+    let Ok(header) = header(row) else {
+        let revision = Place(row.get::<_, i64>(0).map_err(engine)? as u64).revision();
+        tracing::error!(revision, "a stored row is not one of ours");
+        return Err(Error::Corrupt { key: nobody(), revision });
+    };
     let checksum: i64 = row.get(7).map_err(engine)?;
     let body = row.get_ref(8).and_then(|body| Ok(body.as_blob()?)).map_err(engine)?;
     if header.checksum(body) != checksum as u64 && !planted(Bug::DropChecksum) {
@@ -329,6 +340,17 @@ fn header<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<Header<'a>> {
 fn read_meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<Bytes>> {
     let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
     statement.query_row([name], |row| Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?))).optional()
+}
+
+/// The key of a row that does not say its own.
+fn nobody() -> crate::key::Key {
+    crate::key::Key::new("", "", "")
+}
+
+fn is_damage(error: &Error) -> bool {
+    let Error::Engine(source) = error else { return false };
+    let sqlite = source.downcast_ref::<rusqlite::Error>();
+    sqlite.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::DatabaseCorrupt)
 }
 
 fn engine(error: rusqlite::Error) -> Error {

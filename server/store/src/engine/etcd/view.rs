@@ -180,7 +180,7 @@ impl View {
     pub(super) fn stored(&self, key: &[u8], value: bytes::Bytes) -> Result<Stored> {
         let stored = self.keys.place(key).and_then(|place| decode(place, value));
         stored.ok_or_else(|| {
-            self.visible.observer.corrupted();
+            self.visible.found_damage();
             Broken::Bytes(String::from_utf8_lossy(key).into_owned()).into()
         })
     }

@@ -76,7 +76,7 @@ impl Scrubber {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    visible.observer.corrupted();
+                    visible.found_damage();
                     tracing::error!(error = &error as &dyn std::error::Error, "what is stored cannot be checked");
                 }
             }
@@ -140,7 +140,7 @@ fn chunk(
         found.rows += 1;
         let mut report = |error: &Error| {
             found.damaged += 1;
-            visible.observer.corrupted();
+            visible.found_damage();
             // What does not match its checksum has been told of where it was read.
             if !matches!(error, Error::Corrupt { .. }) {
                 tracing::error!(

@@ -47,7 +47,13 @@ async fn a_changed_byte_of_a_body_is_found_and_harms_only_its_object() {
     let damaged = store.get(&key("o3")).await;
     assert!(matches!(&damaged, Err(Error::Corrupt { key: k, revision: 14 }) if *k == key("o3")), "{damaged:?}");
     assert!(store.get(&key("o4")).await.unwrap().is_some());
-    assert!(matches!(store.list(everything()).await, Err(Error::Corrupt { .. })));
+    // A list never leaves it out in silence, and names it.
+    let o3 = crate::Unreadable { key: key("o3"), revision: 14 };
+    let listed = store.list(everything()).await;
+    assert!(matches!(&listed, Err(Error::Unreadable(objects)) if *objects == [o3.clone()]), "{listed:?}");
+    let (records, unreadable) = store.readable(Range::resource(STACKS)).await.unwrap();
+    assert_eq!((records.len(), unreadable), (9, vec![o3]));
+    assert!(store.is_damaged());
     // It can be written over, and then all is well.
     store.commit(vec![put("o3", 5)]).await.unwrap();
     assert_eq!(store.list(everything()).await.unwrap().records.len(), 10);
