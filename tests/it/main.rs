@@ -2,10 +2,12 @@
 
 mod access;
 mod backup;
+mod damage;
 mod disk;
 mod durability;
 mod examples;
 mod faults;
+mod files;
 mod guards;
 mod healing;
 mod house;

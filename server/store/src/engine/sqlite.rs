@@ -9,6 +9,7 @@ mod index_file;
 mod indexer;
 mod load;
 mod pool;
+mod premises;
 mod scrub;
 mod task;
 #[cfg(test)]
@@ -97,6 +98,8 @@ impl Sqlite {
         announce();
         let lock = file::lock(&options.path)?;
         disk::make_room(&options.path, &options.disk);
+        let answered = head::Head::open(&options.path)?.read()?.map_or(0, |mark| mark.revision);
+        premises::check(&options.path, answered)?;
         let connection = file::open(&options.path)?;
         Sqlite::start(options, lock, connection)
     }
@@ -109,6 +112,7 @@ impl Sqlite {
         if told != Some(mark) {
             head.note(mark);
         }
+        file::accept(&connection)?;
         let pool = Arc::new(Pool::open(&options.path)?);
         let (oldest, newest) = (loaded.index.oldest, loaded.index.revision);
         let ages = Ages::new(options.retention, oldest, newest, loaded.history_bytes, (options.clock)());
@@ -119,7 +123,8 @@ impl Sqlite {
         let mut disk = disk::Disk::open(&options.path, options.disk);
         disk.look(|| 0);
         let scrubber = scrub::Scrubber::start(&options.path, options.scrub, &visible);
-        let files = writer::Files { connection, head, disk, indexer, scrubber, lock };
+        let premises = premises::Premises::of(&options.path);
+        let files = writer::Files { connection, head, premises, disk, indexer, scrubber, lock };
         let writer = writer::Writer::new(files, visible.clone(), options.clock, ages, verified)?;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

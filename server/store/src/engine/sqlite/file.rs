@@ -127,6 +127,8 @@ fn configure(connection: &Connection) -> Result<()> {
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        // Until what is there was verified nothing is moved from the log to the database: it may not be of this one.
+        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
     ] {
         let is = connection.set_db_config(config, on).map_err(engine)?;
         if is != on {
@@ -146,6 +148,11 @@ fn configure(connection: &Connection) -> Result<()> {
     set(connection, "wal_autocheckpoint", 0)?;
     set(connection, "journal_size_limit", WAL_KEPT)?;
     set(connection, "cache_size", -4096)
+}
+
+/// What is there is good: from now on the log is taken into the database when it is closed.
+pub(super) fn accept(connection: &Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop).map_err(engine)
 }
 
 /// A read-only connection for the pool.

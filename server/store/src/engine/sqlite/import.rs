@@ -56,6 +56,7 @@ impl Importer {
             }
         }
         let connection = file::open(path)?;
+        file::accept(&connection)?;
         connection.execute_batch("BEGIN IMMEDIATE").map_err(engine)?;
         let (path, positions) = (path.to_owned(), HashMap::new());
         Ok(Importer { connection, path, chain: Chain::default(), rows: 0, newest: 0, positions })

@@ -8,6 +8,7 @@ use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::index_file::Stand;
 use crate::engine::sqlite::indexer::Indexer;
 use crate::engine::sqlite::load::META_REVISION;
+use crate::engine::sqlite::premises::Premises;
 use crate::engine::sqlite::scrub::Scrubber;
 use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ const SET_META: &str = "INSERT INTO meta (name, value) VALUES (?1, ?2)
 pub(super) struct Files {
     pub connection: Connection,
     pub head: Head,
+    pub premises: Premises,
     pub disk: Disk,
     pub indexer: Indexer,
     pub scrubber: Scrubber,
@@ -255,6 +257,12 @@ impl Writer {
             }
             written => written?,
         };
+        if let Some(path) = self.files.premises.lost() {
+            // What was just written is in a file that nobody will find: it is not answered (A10).
+            let path = path.display();
+            tracing::error!(%path, "a file of the database was taken away or replaced while it was open: stopping at once");
+            std::process::abort();
+        }
         self.chain = chain;
         self.files.head.note(Mark { revision: batch.revision, chain });
         self.visible.observer.committed(batch.rows.len(), started.elapsed());
@@ -329,7 +337,7 @@ impl Writer {
             Ok(_) | Err(Error::Full) => {}
             Err(error) => return Err(error),
         }
-        let Files { connection, mut head, disk, indexer, scrubber, lock } = self.files;
+        let Files { connection, mut head, disk, indexer, scrubber, lock, .. } = self.files;
         drop(scrubber);
         if disk.level() == Level::Enough {
             indexer.finish(&self.visible, stand);
