@@ -161,31 +161,17 @@ fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc
     let previous = rows.iter().map(|row| row.previous);
     let mut missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
     missing.sort_unstable();
-    let mut keep = |header: &Header<'_>, body: &BodyRef<'_>| {
+    inner.engine.rows(visible, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         let key = Key::new(range.resource.clone(), header.namespace, header.name);
         let revision = header.place.revision();
         before.insert(header.place, Record { key, revision, body: body.bytes(), schema: header.schema });
-    };
-    let mut unreadable: Vec<Place> = Vec::new();
-    match inner.engine.rows(visible, Statement::History, &missing, &mut keep) {
-        // A state before that cannot be read any more: its event goes without (P16).
-        Err(Error::Corrupt { .. }) => {
-            for place in &missing {
-                match inner.engine.rows(visible, Statement::History, &[*place], &mut keep) {
-                    Err(Error::Corrupt { .. }) => unreadable.push(*place),
-                    read => read?,
-                }
-            }
-        }
-        read => read?,
-    }
+    })?;
     let mut events = Vec::with_capacity(rows.len());
     for row in &rows {
         let previous = match row.previous {
             Place::NONE => None,
             place => match before.get(&place) {
                 Some(record) => Some(record.clone()),
-                None if unreadable.contains(&place) => None,
                 None => return Ok(None),
             },
         };
