@@ -32,7 +32,7 @@ impl Duties {
     /// Until `stop`; then every step that was begun is ended.
     pub async fn run(self, stop: CancellationToken) {
         if !self.registry.store().is_shared() {
-            let (keep, control) = (self.clone().keep_house(stop.clone()), self.control(stop));
+            let (keep, control) = (Box::pin(self.clone().keep_house(stop.clone())), self.control(stop));
             tokio::join!(keep, control);
             return;
         }
@@ -45,7 +45,7 @@ impl Duties {
         let identity = identity();
         let housekeeping = self.elector(HOUSEKEEPING, &identity).run(stop.clone(), |_, ended| {
             let duties = self.clone();
-            async move { duties.keep_house(ended).await }
+            async move { Box::pin(duties.keep_house(ended)).await }
         });
         let controlling = async {
             if self.controllers.0.is_empty() {
