@@ -130,7 +130,7 @@ async fn an_action_needs_its_parameters_and_a_target_that_it_can_be_done_to() {
         let status = world.create(&format!("healrules@{place}"), object).await.expect_err(expected);
         assert!(status.code == 422 && status.message.contains(expected), "{status}");
     }
-    let good = rule("drain", json!({"target": server}));
+    let good = rule("drain", json!({"target": server, "condition": "disk.free < 10%"}));
     world.create("healrules@otternauts-system", good).await.expect("created");
     world.create("healrules@default", rule("scale", json!({"scale": {"max": 3}}))).await.expect("created");
 }
