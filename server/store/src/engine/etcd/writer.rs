@@ -94,6 +94,8 @@ impl Writer {
                 Some(Request::SetMeta { name, value, reply }) => {
                     let key = self.view.keys.meta(&name);
                     let _gone = reply.send(super::meta::write(&self.view, key, value).await);
+                    // As after a commit: who sets a second value finds everything done that was due.
+                    self.compaction.run(&self.view).await;
                 }
                 Some(Request::Forget { upto, reply }) => {
                     let _gone = reply.send(self.compaction.forget(&self.view, upto).await);
