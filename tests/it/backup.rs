@@ -315,7 +315,7 @@ fn kill_9_during_a_backup_or_a_restore_leaves_nothing_half_done() {
         command.spawn().expect("it starts")
     };
     let appears = |place: PathBuf| {
-        until("the work to begin", Duration::from_secs(30), || place.exists().then_some(()).ok_or("not yet"))
+        until("the work to begin", Duration::from_secs(30), || place.exists().then_some(()).ok_or("not yet"));
     };
     let create = ["backup", "create", "--recipient", &public, "--output", path(&file)];
 

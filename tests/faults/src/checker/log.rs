@@ -165,7 +165,11 @@ impl<'a> Witnesses<'a> {
             }
         }
         for deletions in deletions.values_mut() {
-            deletions.sort_by_key(|number| history.operations[*number].outcome == Outcome::Unknown);
+            // Of several that were not answered any may have been the one: the one that was sent first claims least.
+            deletions.sort_by_key(|number| {
+                let operation = &history.operations[*number];
+                (operation.outcome == Outcome::Unknown, operation.sent)
+            });
         }
         let known = history.initial.iter().map(|item| (item.token, item.revision)).collect();
         Witnesses { history, by_token, deletions, known }

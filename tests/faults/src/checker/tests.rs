@@ -76,6 +76,30 @@ fn a_good_history_passes_both_checkers() {
     assert_eq!(linear::check(&good()), Ok(()));
 }
 
+/// Two clients sent the same deletion, and neither was answered: it was the one that can have been.
+#[test]
+fn a_deletion_that_two_sent_unanswered_is_the_one_that_was_sent_in_time() {
+    let delete = |sent| write(sent, 0, (1, Expects::At(1, 11), None), Outcome::Unknown);
+    let operations = vec![
+        write(0, 10, (1, Expects::Absent, Some(11)), done(1)),
+        delete(200),
+        delete(20),
+        write(30, 40, (2, Expects::Absent, Some(21)), done(3)),
+        write(45, 50, (1, Expects::At(1, 11), Some(12)), Outcome::Refused),
+        read(60, 70, Action::Get(1), Outcome::Found(None)),
+    ];
+    let seen = vec![
+        event(1, 1, Kind::Added, 11),
+        event(2, 1, Kind::Deleted, 11),
+        event(3, 2, Kind::Added, 21),
+        Seen::Bookmark(3),
+    ];
+    let streams = vec![Stream { after: 0, seen, complete_to: Some(3) }];
+    let history = History { start: 0, initial: Vec::new(), operations, streams, alone: true };
+    assert_eq!(check(&history).map(|report| report.came_true), Ok(1));
+    assert_eq!(linear::check(&history), Ok(()));
+}
+
 type Spoil = fn(&mut History);
 /// What is wrong, how, whether it can be seen without revisions and watches, and the violation.
 type Case = (&'static str, Spoil, bool, fn(&Violation) -> bool);
