@@ -1,25 +1,68 @@
-//! The lab of real hosts (`tests/lab`), one at a time in this process.
+//! The lab of real hosts (`tests/lab`), two at a time in this process: a story mostly waits.
 
 use crate::kubectl::{Ran, run};
 use crate::skip::skip;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Which of the two labs are taken.
+static TAKEN: Mutex<[bool; 2]> = Mutex::new([false; 2]);
+static GIVEN_BACK: Condvar = Condvar::new();
 static USABLE: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// The lab, held by one test at a time; its hosts are taken down when it is dropped.
+/// A lab, held by one test at a time; its hosts are taken down when it is dropped.
 pub struct Lab {
     script: PathBuf,
-    _turn: MutexGuard<'static, ()>,
+    id: String,
+    net: String,
+    _turn: Turn,
+}
+
+/// The right to one of the labs, given back when it is dropped.
+struct Turn(usize);
+
+impl Turn {
+    fn wait() -> Self {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(free) = taken.iter().position(|taken| !taken) {
+                taken[free] = true;
+                return Self(free);
+            }
+            taken = GIVEN_BACK.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)[self.0] = false;
+        GIVEN_BACK.notify_one();
+    }
+}
+
+/// Id and network of a lab: beside whatever a person has running, unless the environment says otherwise.
+fn place(turn: usize) -> (String, String) {
+    let or = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let (id, net) = (or("LAB_ID", "it"), or("LAB_NET", "10.87.0"));
+    if turn == 0 {
+        return (id, net);
+    }
+    // 10.87.0 -> 10.87.1: a network of its own beside the first.
+    let beside = net.rsplit_once('.').and_then(|(start, last)| Some((start, last.parse::<u8>().ok()?)));
+    let net =
+        beside.map_or_else(|| panic!("LAB_NET {net:?} is not like 10.87.0"), |(start, n)| format!("{start}.{}", n ^ 1));
+    // An id has at most four letters.
+    (id.chars().take(3).chain(['b']).collect(), net)
 }
 
 impl Lab {
     /// The lab if this machine can run it; else says so loudly and answers `None`.
     pub fn take(test: &str) -> Option<Self> {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let lab = Self { script: script(), _turn: turn };
+        let turn = Turn::wait();
+        let (id, net) = place(turn.0);
+        let lab = Self { script: script(), id, net, _turn: turn };
         let usable = USABLE.get_or_init(|| {
             let doctor = lab.run(&["doctor"]);
             if doctor.code == 0 { Ok(()) } else { Err(doctor.stderr.trim().replace('\n', "; ")) }
@@ -44,12 +87,7 @@ impl Lab {
     /// Runs `lab ARGS` with more settings, e.g. `("LAB_DOCKER", "1")`.
     pub fn run_with(&self, settings: &[(&str, &str)], args: &[&str]) -> Ran {
         let mut command = Command::new(&self.script);
-        // A lab of its own beside whatever a person has running; the environment may still say otherwise.
-        for (name, value) in [("LAB_ID", "it"), ("LAB_NET", "10.87.0")] {
-            if std::env::var_os(name).is_none() {
-                command.env(name, value);
-            }
-        }
+        command.env("LAB_ID", &self.id).env("LAB_NET", &self.net);
         run(command.envs(settings.iter().copied()).args(args), "")
     }
 
