@@ -68,7 +68,7 @@ async fn every_acknowledged_object_survives_kill_9_and_a_watch_resumes_exactly()
     assert!(stored.len() <= 32 * 40 + 2, "{} objects", stored.len());
 
     // The watch from before: exactly every later change, in order, once.
-    let path = format!("/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={seen}&timeoutSeconds=3");
+    let path = format!("/api/v1/namespaces/default/configmaps?watch=1&resourceVersion={seen}&timeoutSeconds=15");
     let events = otter.curl_admin(&path, &[]);
     let mut versions = Vec::new();
     let mut names = BTreeSet::new();
@@ -115,7 +115,7 @@ fn a_held_watch_sees_bookmarks_and_ends_in_time() {
     let otter = otter();
     let token = std::fs::read_to_string(otter.data_dir().join("admin.token")).expect("a token");
     let mut child = Command::new("curl")
-        .args(["-sSN", "--max-time", "20", "-K", "-", "--cacert"])
+        .args(["-sSN", "--max-time", "90", "-K", "-", "--cacert"])
         .arg(otter.data_dir().join("pki/ca.crt"))
         .arg(format!("{}/api/v1/configmaps?watch=1&allowWatchBookmarks=true&timeoutSeconds=4", otter.url))
         .stdin(Stdio::piped())

@@ -54,7 +54,7 @@ fn quiet(ran: &Ran) -> &str {
 fn with_widgets() -> Otter {
     let otter = otter();
     quiet(&otter.kubectl_in(&["apply", "-f", "-"], WIDGETS));
-    quiet(&otter.kubectl(&["wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=10s"]));
+    quiet(&otter.kubectl(&["wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=120s"]));
     otter
 }
 
@@ -147,7 +147,7 @@ fn a_users_crd_is_defaulted_validated_explained_and_diffed() {
 fn deleting_a_crd_takes_its_objects_along() {
     let otter = with_widgets();
     otter.apply("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\nspec: {size: 3}\n");
-    quiet(&otter.kubectl(&["delete", "crd", "widgets.example.com", "--timeout=20s"]));
+    quiet(&otter.kubectl(&["delete", "crd", "widgets.example.com", "--timeout=120s"]));
     let gone = otter.kubectl(&["get", "widgets.example.com"]);
     assert!(gone.refused().contains("the server doesn't have a resource type"), "{}", gone.stderr);
 }
@@ -159,7 +159,7 @@ fn namespaces_empty_themselves() {
     quiet(&otter.kubectl(&["-n", "n", "create", "configmap", "c", "--from-literal=a=b"]));
     quiet(&otter.kubectl(&["-n", "n", "create", "secret", "generic", "s", "--from-literal=a=b"]));
     otter.kubectl_in(&["-n", "n", "apply", "-f", "-"], STACK).ok();
-    quiet(&otter.kubectl(&["delete", "namespace", "n", "--timeout=20s"]));
+    quiet(&otter.kubectl(&["delete", "namespace", "n", "--timeout=120s"]));
     assert!(otter.kubectl(&["get", "namespace", "n"]).refused().contains("not found"));
     assert!(quiet(&otter.kubectl(&["get", "stacks", "-A", "-o", "name"])).is_empty());
     let kept = otter.kubectl(&["delete", "namespace", "default"]);
@@ -233,7 +233,7 @@ fn a_watch_prints_changes_as_they_come() {
     let out = child.stdout.take().expect("piped");
     std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|l| send.send(l)));
     otter.apply(STACK);
-    let line = lines.recv_timeout(std::time::Duration::from_secs(20));
+    let line = lines.recv_timeout(std::time::Duration::from_secs(180));
     child.kill().expect("it runs");
     child.wait().expect("it ends");
     assert_eq!(line.as_deref(), Ok("stack.otternauts.dev/shop"));

@@ -176,7 +176,7 @@ fn one_signed_message_for_a_problem_and_one_for_its_recovery_ot_72() {
         if status["delivered"] == 4 { Ok(status) } else { Err(status) }
     });
     assert_eq!(condition(&status, "Delivered")["reason"], "Delivered", "{status}");
-    otter.kubectl(&["-n", "otternauts-system", "wait", "--for=condition=Ready", "notifier/ops", "--timeout=30s"]).ok();
+    otter.kubectl(&["-n", "otternauts-system", "wait", "--for=condition=Ready", "notifier/ops", "--timeout=180s"]).ok();
     assert!(!otter.log().contains(KEY), "the key is in the log");
 }
 

@@ -59,7 +59,7 @@ fn two_replicas_are_one_control_plane_n1() {
     // A watch on one, writes on the other.
     let mut watch = Command::new("curl");
     let header = format!("header = \"Authorization: Bearer {}\"\n", file(&two, "admin.token").trim());
-    watch.args(["-sS", "-N", "--max-time", "60", "-K", "-", "--cacert"]).arg(two.data_dir().join("pki/ca.crt"));
+    watch.args(["-sS", "-N", "--max-time", "240", "-K", "-", "--cacert"]).arg(two.data_dir().join("pki/ca.crt"));
     watch.arg(format!("{}/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", two.url));
     let mut watch = watch.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("curl can be started");
     {
@@ -256,7 +256,10 @@ fn another_replica_leads_when_the_leader_is_frozen_stopped_or_killed_n3() {
     signal(&replicas[first], "-CONT");
     until("the old leader to know", PATIENCE, || (!leads(&replicas[first])).then_some(()).ok_or("it still leads"));
     assert_eq!(holder(&replicas[first]).as_ref(), Some(&taken), "it has not taken the Lease back");
-    assert!(replicas[first].log().contains("this replica leads no more"));
+    until("the old leader to say so", PATIENCE, || {
+        let log = replicas[first].log();
+        if log.contains("this replica leads no more") { Ok(()) } else { Err(log.lines().last().map(str::to_owned)) }
+    });
 
     // A clean stop gives the Lease back, so that nobody has to wait for its end.
     assert_eq!(replicas[second].stop(), 0);

@@ -81,9 +81,9 @@ impl Drop for Lab {
 const ID: &str = "flt";
 
 fn fleet() -> Fleet {
-    let short = Duration::from_secs(3);
+    let short = Duration::from_secs(10);
     let timeouts =
-        Timeouts { connect: short, handshake: short, keepalive: Duration::from_secs(1), ..Timeouts::default() };
+        Timeouts { connect: short, handshake: short, keepalive: Duration::from_secs(3), ..Timeouts::default() };
     Fleet::with_timeouts(Metrics::new("test"), timeouts)
 }
 
@@ -103,7 +103,7 @@ async fn servers_of_the_lab_are_reached_used_and_lost() {
         ot_71_samples_say_what_docker_stats_says(&lab).await;
         a_lost_connection_is_told_and_comes_back(&lab).await;
     };
-    tokio::time::timeout(Duration::from_secs(300), all).await.expect("all of it within five minutes");
+    tokio::time::timeout(Duration::from_secs(1200), all).await.expect("all of it within twenty minutes");
 }
 
 async fn host_keys_decide(lab: &Lab) {
@@ -201,7 +201,7 @@ async fn the_engine_answers_with_and_without_the_group(lab: &Lab) {
 
 /// The next thing that is told of `h1`.
 async fn next(notices: &mut (impl futures::Stream<Item = Notice> + Unpin)) -> News {
-    let notice = tokio::time::timeout(Duration::from_secs(60), notices.next()).await.expect("it is told");
+    let notice = tokio::time::timeout(Duration::from_secs(180), notices.next()).await.expect("it is told");
     let notice = notice.expect("the fleet lives");
     assert_eq!(notice.server, "h1");
     notice.news
@@ -295,7 +295,7 @@ async fn ot_71_samples_say_what_docker_stats_says(lab: &Lab) {
     let mut samples = fleet.samples("h1");
     let mut tried = Vec::new();
     let (round, ours) = loop {
-        assert!(tried.len() < 12, "never within 5 % of docker stats: {tried:?}");
+        assert!(tried.len() < 40, "never within 5 % of docker stats: {tried:?}");
         let round = samples.next().await;
         let found = round.containers.iter().find(|c| c.swarm_stack.as_deref() == Some("busy-00000000")).cloned();
         let Some(ours) = found.filter(|c| c.cpu_percent.is_some_and(|n| n > 1.0)) else { continue };
@@ -390,7 +390,7 @@ async fn a_lost_connection_is_told_and_comes_back(lab: &Lab) {
     assert!(host.connect().await.expect("connects").took.is_some());
     assert!(host.connect().await.expect("stands").took.is_none());
     lab.run(&["kill", "2"]);
-    let lost = tokio::time::timeout(Duration::from_secs(20), losses.next()).await.expect("within three keepalives");
+    let lost = tokio::time::timeout(Duration::from_secs(180), losses.next()).await.expect("within three keepalives");
     assert_eq!(lost.as_deref(), Some("h2"));
     let gone = host.run(Command::SudoCheck).await;
     assert!(gone.as_ref().is_err_and(Error::is_unreachable), "{gone:?}");

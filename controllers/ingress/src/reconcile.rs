@@ -27,6 +27,8 @@ use std::time::Duration;
 const MOVING: Duration = Duration::from_secs(1);
 /// How often what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// The watch tells what overtook us before that.
+const OVERTAKEN: Duration = Duration::from_millis(500);
 /// Domains looked at once.
 const LOOKS: usize = 16;
 
@@ -75,8 +77,8 @@ async fn run(cluster: &Cluster, ctx: &Context) -> Result<Action> {
     }
     let look = Round { ctx, cluster, swarm: &swarm, observed: &observed, table: &table };
     let (verdicts, again) = look.round(desired.as_ref(), refused).await?;
-    look.tell_stacks(&verdicts).await?;
-    Ok(again.map_or_else(Action::await_change, Action::requeue))
+    let overtaken = look.tell_stacks(&verdicts).await?.then_some(OVERTAKEN);
+    Ok(again.into_iter().chain(overtaken).min().map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Everything one look works with.
@@ -274,7 +276,9 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn tell_stacks(&self, verdicts: &Verdicts) -> Result<()> {
+    /// Answers whether a Stack is to be read again: it has changed since.
+    async fn tell_stacks(&self, verdicts: &Verdicts) -> Result<bool> {
+        let mut overtaken = false;
         let now = super::verdict::time(Timestamp::now().as_second());
         let wanted = status::domains(&self.observed.claims, self.table, verdicts);
         let none = status::Domains::default();
@@ -284,7 +288,10 @@ impl Round<'_> {
             }
             let wanted = wanted.get(&key(&stack)).unwrap_or(&none);
             let Some(next) = status::next(&stack, wanted, &now) else { continue };
-            status::write_stack(&self.ctx.client, &stack, &next).await?;
+            if !status::write_stack(&self.ctx.client, &stack, &next).await? {
+                overtaken = true;
+                continue;
+            }
             let old: &[DomainStatus] = stack.status.as_ref().map(|s| s.domains.as_slice()).unwrap_or_default();
             let detail = |host: &str| match verdicts.get(host).map(|v| v.detail.as_str()) {
                 None | Some("") => String::new(),
@@ -294,6 +301,6 @@ impl Round<'_> {
                 self.ctx.say(stack.as_ref(), warning, &reason, &note).await;
             }
         }
-        Ok(())
+        Ok(overtaken)
     }
 }

@@ -173,19 +173,23 @@ pub fn news(
     out
 }
 
-pub async fn write_stack(client: &Client, stack: &Stack, domains: &Domains) -> Result<()> {
+/// Answers whether it was written: the Stack may have changed since it was read, our own last words may be that change, and what was
+/// told then is not told again.
+pub async fn write_stack(client: &Client, stack: &Stack, domains: &Domains) -> Result<bool> {
     let (namespace, name) = key(stack);
     let conditions: Vec<&Condition> = domains.condition.iter().collect();
     let patch = json!({
         "apiVersion": "otternauts.dev/v1", "kind": "Stack",
         // The uid: nothing is said of a Stack of the same name that came later.
-        "metadata": {"name": name, "uid": stack.metadata.uid},
+        "metadata": {"name": name, "uid": stack.metadata.uid, "resourceVersion": stack.metadata.resource_version},
         "status": {"domains": domains.list, "conditions": conditions},
     });
     let api: Api<Stack> = Api::namespaced(client.clone(), &namespace);
     let params = PatchParams::apply(MANAGER).force();
-    api.patch_status(&name, &params, &Patch::Apply(patch)).await.map_err(Error::api("write a Stack's status"))?;
-    Ok(())
+    match api.patch_status(&name, &params, &Patch::Apply(patch)).await {
+        Err(kube::Error::Api(refused)) if refused.code == 409 => Ok(false),
+        written => written.map(|_| true).map_err(Error::api("write a Stack's status")),
+    }
 }
 
 /// `None`: no ingress is there or wanted.

@@ -43,6 +43,8 @@ impl Error {
 
 pub async fn reconcile(server: Arc<Server>, ctx: Arc<Context>) -> Result<Action, Error> {
     let name = server.name_any();
+    // As it is now: the watch may not have brought yet what we wrote last, and what was told with it would be told again.
+    let Some(server) = ctx.servers.get_opt(&name).await? else { return Ok(Action::await_change()) };
     if is_going(&server.metadata) {
         Box::pin(removal::remove(&ctx, &server)).await
     } else {

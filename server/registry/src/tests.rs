@@ -177,7 +177,7 @@ fn collection(path: &str) -> &str {
 
 /// A bound on waiting, so that a broken promise fails instead of hanging.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("within 20 s")
+    tokio::time::timeout(Duration::from_secs(180), work).await.expect("within three minutes")
 }
 
 /// `configmaps@default NAME status`: plural, namespace, name, subresource.

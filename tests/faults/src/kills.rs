@@ -183,7 +183,7 @@ async fn resume(wire: &mut Wire, after: Revision) -> Result<Stream> {
     let mut stream = Stream { after, ..Stream::default() };
     let mut watching = wire.watch(after).await?;
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(20), watching.next()).await;
+        let next = tokio::time::timeout(Duration::from_secs(180), watching.next()).await;
         let Some(seen) = next.context("the resumed watch lacks the last word")?? else {
             bail!("the resumed watch ended")
         };

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 pub const RESOURCE: &str = "victims.faults.test";
 const NAMESPACE: &str = "default";
 /// An event that is not there by then never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How much of what.
 #[derive(Clone, Copy, Debug)]

@@ -73,7 +73,7 @@ impl Etcd {
     /// A cluster of so many members, with more arguments for each; it has a leader when this returns.
     ///
     /// # Panics
-    /// When it does not get ready in 60 seconds.
+    /// When it does not get ready in three minutes.
     pub fn start(count: usize, more: &[&str]) -> Etcd {
         Etcd::start_with(count, more, None)
     }
@@ -176,7 +176,7 @@ impl Etcd {
     /// Waits until every running member knows a leader.
     ///
     /// # Panics
-    /// When that takes longer than a minute; the logs' ends are in the message.
+    /// When that takes longer than three minutes; the logs' ends are in the message.
     pub fn await_ready(&self) {
         for (number, _) in self.members.iter().enumerate().filter(|(_, member)| member.running.is_some()) {
             let url = format!("{}/health", self.endpoint(number));
@@ -190,7 +190,7 @@ impl Etcd {
     /// Which running member leads.
     ///
     /// # Panics
-    /// When no member says so in 30 seconds.
+    /// When no member says so in three minutes.
     pub fn leader(&self) -> usize {
         crate::wait::until("a member that leads", Duration::from_secs(30), || {
             let leads = |number: &usize| {
@@ -204,7 +204,7 @@ impl Etcd {
 
     fn curl(&self, url: &str) -> String {
         let mut curl = Command::new("curl");
-        curl.args(["-s", "-m", "2", url]);
+        curl.args(["-s", "-m", "10", url]);
         if let Some(EtcdTls { ca, certificate, key }) = &self.tls {
             curl.arg("--cacert").arg(ca).arg("--cert").arg(certificate).arg("--key").arg(key);
         }

@@ -47,7 +47,7 @@ impl Otter {
     /// Starts it and waits for its `ready` line.
     ///
     /// # Panics
-    /// When it does not get ready in 30 seconds; the log is in the message.
+    /// When it does not get ready in two minutes; the log is in the message.
     pub fn start(options: OtterOptions) -> Self {
         let dir = tempfile::Builder::new().prefix("otter-it-").tempdir().expect("a temporary directory");
         let mut otter = Self { options, dir, child: None, url: String::new() };
@@ -110,7 +110,7 @@ impl Otter {
             }
         });
         let line = receive
-            .recv_timeout(Duration::from_secs(30))
+            .recv_timeout(Duration::from_secs(120))
             .unwrap_or_else(|_| panic!("otter did not get ready; its log:\n{}", self.log()));
         self.url = line.strip_prefix("ready ").unwrap_or_else(|| panic!("unexpected line {line:?}")).to_owned();
     }
@@ -171,7 +171,7 @@ impl Otter {
     /// curl with our CA; `path` begins with a slash. Give `-H` and the like in `args`.
     pub fn curl(&self, path: &str, args: &[&str]) -> Ran {
         let mut command = Command::new("curl");
-        command.args(["-sS", "--max-time", "20", "--cacert"]).arg(self.data_dir().join("pki/ca.crt"));
+        command.args(["-sS", "--max-time", "90", "--cacert"]).arg(self.data_dir().join("pki/ca.crt"));
         kubectl::run(command.args(args).arg(format!("{}{path}", self.url)), "")
     }
 
@@ -182,7 +182,7 @@ impl Otter {
     pub fn curl_admin(&self, path: &str, args: &[&str]) -> Ran {
         let token = std::fs::read_to_string(self.data_dir().join("admin.token")).expect("there is a token");
         let mut command = Command::new("curl");
-        command.args(["-sS", "--max-time", "20", "-K", "-", "--cacert"]).arg(self.data_dir().join("pki/ca.crt"));
+        command.args(["-sS", "--max-time", "90", "-K", "-", "--cacert"]).arg(self.data_dir().join("pki/ca.crt"));
         let header = format!("header = \"Authorization: Bearer {}\"\n", token.trim());
         kubectl::run(command.args(args).arg(format!("{}{path}", self.url)), &header)
     }

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A program that listens, killed when dropped.
@@ -74,7 +74,7 @@ fn config(otter: &Otter, alertmanager: Option<&Program>) -> String {
     let target = otter.url.trim_start_matches("https://");
     let data = otter.data_dir();
     let (token, ca) = (data.join("admin.token"), data.join("pki/ca.crt"));
-    let mut text = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n\
+    let mut text = "global: {scrape_interval: 3s, scrape_timeout: 3s, evaluation_interval: 1s}\n\
         rule_files: [recording.yml, alerts.yml, mixin.yml]\n"
         .to_owned();
     if let Some(alertmanager) = alertmanager {

@@ -10,7 +10,7 @@ use otternauts_telemetry::names::Page;
 use serde_json::json;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Needs more than servers: a proxy that is scraped, rules, certificates, a changed key, a full house, a long log, or a moment.
 const ELSEWHERE: [&str; 9] = [

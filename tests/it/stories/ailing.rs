@@ -42,13 +42,13 @@ fn stack(otter: &Otter, generation: u32, well: &str) {
     let quick = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}});
     let limited = json!({"endpoint_mode": "dnsrr", "restart_policy": {"delay": "1s"}, "resources": {"limits": {"memory": "32M"}}});
     let check = json!({"test": ["CMD-SHELL", "test ! -f /tmp/sick || { echo the tide is out; false; }"],
-        "interval": "1s", "timeout": "1s", "retries": 1});
+        "interval": "2s", "timeout": "30s", "retries": 1});
     let compose = json!({"services": {
         "web": {"image": "registry.lab/lab/web:v1", "environment": {"GENERATION": generation.to_string()}, "deploy": quick},
         "hog": {"image": "registry.lab/library/busybox:1.35", "command": ["sh", "-c", wait], "deploy": limited},
         "buoy": {"image": "registry.lab/library/busybox:1.35", "deploy": quick,
             "command": ["sh", "-c", "mkdir -p /srv; echo ok > /srv/well; exec httpd -f -p 8080 -h /srv"],
-            "x-otternauts": {"port": 8080, "health": {"http": format!("{well}?token=${{TIDE}}"), "interval": "1s", "retries": 2}}},
+            "x-otternauts": {"port": 8080, "health": {"http": format!("{well}?token=${{TIDE}}"), "interval": "1s", "timeout": "30s", "retries": 2}}},
         "pier": {"image": "registry.lab/library/busybox:1.35", "command": ["sleep", "100000"], "healthcheck": check, "deploy": quick},
     }});
     let spec = json!({"compose": {"inline": compose.to_string()}, "env": [{"secretRef": {"name": "tide"}}]});

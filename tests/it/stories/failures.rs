@@ -36,7 +36,10 @@ fn a_server_whose_key_nobody_confirmed_never_gets_a_command() {
     assert_eq!(logins(&lab, 1), before, "no login, so no command");
     confirm(&otter, &lab, "harbour", 1);
     server_in(&otter, "harbour", "ready", 90);
-    assert!(logins(&lab, 1) > before);
+    until("the login to be in the journal", Duration::from_secs(30), || {
+        let now = logins(&lab, 1);
+        if now > before { Ok(()) } else { Err(now) }
+    });
 }
 
 #[test]

@@ -27,14 +27,15 @@ fn what_happens_on_a_server_shows_in_its_objects_and_passes() {
     onboard(&otter, &lab, "harbour", 1, "manager");
     server_in(&otter, "harbour", "ready", 240);
     let compose = json!({"services": {"web": {"image": "registry.lab/lab/web:v1",
-        "deploy": {"replicas": 2, "endpoint_mode": "dnsrr", "restart_policy": {"delay": "2s"}}}}});
+        "deploy": {"replicas": 2, "endpoint_mode": "dnsrr", "restart_policy": {"delay": "20s"}}}}});
     let stack = json!({"apiVersion": "otternauts.dev/v1", "kind": "Stack", "metadata": {"name": "duo"},
         "spec": {"compose": {"inline": compose.to_string()}}});
     otter.apply(&stack.to_string());
     let status = stack_running(&otter, "duo", 120);
     let service = format!("{}_web", status["swarmStack"].as_str().expect("a name"));
 
-    // A container dies: seen at once, with its exit code; its successor makes the stack whole again.
+    // A container dies: seen at once, with its exit code; its successor, which the swarm starts only when we have had the time to
+    // look, makes the stack whole again.
     let container = docker(&lab, 1, &["ps", "-q", "--filter", &format!("name={service}.1.")]);
     docker(&lab, 1, &["kill", &container]);
     let hurt = stack_where(&otter, "short of a task", |s| !is_ready(s) && s["services"][0]["running"] == 1);

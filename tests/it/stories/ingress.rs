@@ -6,7 +6,7 @@ use otternauts_harness::{Lab, Otter, OtterOptions, kubectl, skip, until};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -85,6 +85,23 @@ fn ingress(otter: &Otter, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     })
 }
 
+/// An error of a stack goes when its cause has gone: by another controller than the one that saw that.
+fn without_error(otter: &Otter, name: &str) {
+    until(&format!("{name} to have no error"), PATIENCE, || {
+        let status = get(otter, "stack", name)["status"].clone();
+        if status["lastError"].is_null() { Ok(()) } else { Err(status) }
+    });
+}
+
+/// An Event comes after the status that it tells of; and there is one of it.
+fn told_once(otter: &Otter, name: &str, reason: &str) {
+    let told = until(&format!("{reason} of {name} to be told"), PATIENCE, || {
+        let told = events(otter, "Stack", name, reason);
+        if told.is_empty() { Err(told) } else { Ok(told) }
+    });
+    assert_eq!(told.len(), 1, "told once: {told:?}");
+}
+
 /// How often it was told that the proxy does not run.
 fn downs(otter: &Otter) -> usize {
     let told = ["IngressDown", "IngressDeployFailed"].map(|reason| events(otter, "Cluster", "default", reason).len());
@@ -94,36 +111,40 @@ fn downs(otter: &Otter) -> usize {
 /// Clients that ask again and again, each over a connection of its own; answers what failed and how many did not.
 struct Load {
     stop: Arc<AtomicBool>,
-    clients: Vec<std::thread::JoinHandle<(u64, Vec<String>)>>,
+    good: Arc<AtomicU64>,
+    clients: Vec<std::thread::JoinHandle<Vec<String>>>,
 }
 
 impl Load {
     fn start(lab: &Lab, domain: &'static str, clients: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, good) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = || {
-            let (stop, authority, address) = (Arc::clone(&stop), lab.setting("LAB_CA"), lab.ip(1));
+            let (stop, good, authority, address) =
+                (Arc::clone(&stop), Arc::clone(&good), lab.setting("LAB_CA"), lab.ip(1));
             std::thread::spawn(move || {
-                let (mut good, mut bad) = (0, Vec::new());
+                let mut bad = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     match fetch(&authority, &address, domain) {
-                        Ok(_) => good += 1,
+                        Ok(_) => drop(good.fetch_add(1, Ordering::Relaxed)),
                         Err(error) => bad.push(error),
                     }
                 }
-                (good, bad)
+                bad
             })
         };
         let clients = (0..clients).map(|_| client()).collect();
-        Self { stop, clients }
+        Self { stop, good, clients }
     }
 
-    fn end(self) -> (u64, Vec<String>) {
+    /// Goes on until so many were answered, however slow this machine is; then nobody asks any more.
+    fn end(self, enough: u64) -> (u64, Vec<String>) {
+        until("requests to be answered", PATIENCE, || match self.good.load(Ordering::Relaxed) {
+            good if good >= enough => Ok(()),
+            good => Err(good),
+        });
         self.stop.store(true, Ordering::Relaxed);
-        let all = self.clients.into_iter().map(|c| c.join().expect("a client does not panic"));
-        all.fold((0, Vec::new()), |(good, mut bad), (more, worse)| {
-            bad.extend(worse);
-            (good + more, bad)
-        })
+        let bad = self.clients.into_iter().flat_map(|c| c.join().expect("a client does not panic")).collect();
+        (self.good.load(Ordering::Relaxed), bad)
     }
 }
 
@@ -152,8 +173,8 @@ fn https_by_domain(lab: &Lab, provider: &Value) {
     let status = certificate(&otter, "duo", "issued");
     assert!(status["domains"][0]["notAfter"].as_str().is_some_and(|t| t.starts_with("20")), "{status}");
     assert_eq!(condition(&status, "DomainsReady")["status"], "True", "{status}");
-    assert_eq!(status["lastError"], Value::Null, "{status}");
-    assert_eq!(events(&otter, "Stack", "duo", "CertificateIssued").len(), 1);
+    without_error(&otter, "duo");
+    told_once(&otter, "duo", "CertificateIssued");
     let runs = ingress(&otter, "deployed", |i| i["phase"] == "deployed");
     assert_eq!((&runs["server"], &runs["lastError"]), (&json!("harbour"), &Value::Null), "{runs}");
     if provider["provider"] == "caddy" {
@@ -184,8 +205,8 @@ fn https_by_domain(lab: &Lab, provider: &Value) {
         stack_in_order(&otter, "duo", "duo.apps.lab", version, &deploy);
         stack_running(&otter, "duo", 180);
         fetched(lab, "duo.apps.lab", &format!("web {version}"));
-        let (good, bad) = load.end();
-        assert!(good > 50 && bad.is_empty(), "{order}: {good} answered, {} failed: {:?}", bad.len(), bad.first());
+        let (good, bad) = load.end(50);
+        assert!(bad.is_empty(), "{order}: {good} answered, {} failed: {:?}", bad.len(), bad.first());
     }
 
     if provider["provider"] == "caddy" {
@@ -227,8 +248,8 @@ fn no_request_fails_while_a_certificate_is_renewed() {
         let now = serial(&lab, "duo.apps.lab");
         if now == old { Err(now) } else { Ok(()) }
     });
-    let (good, bad) = load.end();
-    assert!(good > 20 && bad.is_empty(), "{good} requests answered, {} failed: {:?}", bad.len(), bad.first());
+    let (good, bad) = load.end(20);
+    assert!(bad.is_empty(), "{good} requests answered, {} failed: {:?}", bad.len(), bad.first());
 }
 
 /// OT-38, OT-F8, OT-F18.
@@ -238,7 +259,9 @@ fn versions_and_failures_of_the_proxy(lab: &Lab, otter: &Otter) {
     let error = failed["lastError"].as_str().unwrap_or_default();
     assert!(error.starts_with("Ingress deployment failed. ") && error.contains("caddy:9.9"), "{failed}");
     assert_eq!(failed["reason"], "IngressDeployFailed");
-    assert!(!events(otter, "Cluster", "default", "IngressDeployFailed").is_empty());
+    until("the failure to be told", PATIENCE, || {
+        if events(otter, "Cluster", "default", "IngressDeployFailed").is_empty() { Err("not yet") } else { Ok(()) }
+    });
     set(otter, &json!({"ingress": {"version": "2"}}));
     let runs = ingress(otter, "upgraded", |i| i["phase"] == "deployed" && i["version"] == "2");
     assert_eq!(runs["lastError"], Value::Null, "{runs}");
@@ -290,7 +313,7 @@ fn trouble_with_domains(lab: &Lab, provider: &Value) {
     let told = last_error(&otter, "stack", "adrift", sentence, 120);
     assert_eq!(told["domains"][0]["reason"], "DNSMismatch", "{told}");
     assert_eq!(condition(&told, "DomainsReady")["reason"], "DNSMismatch", "{told}");
-    assert_eq!(events(&otter, "Stack", "adrift", "DNSMismatch").len(), 1);
+    told_once(&otter, "adrift", "DNSMismatch");
     lab.ok(&["block", "ctl", "1", "tcp/80"]);
     stack(&otter, "blocked", "blocked.apps.lab", "v1", 1);
     let sentence = "Cannot obtain certificate: HTTP challenge failed. Ensure port 80 is accessible from the internet.";
@@ -308,23 +331,23 @@ fn trouble_with_domains(lab: &Lab, provider: &Value) {
         let status = certificate(&otter, name, "issued");
         assert_eq!(condition(&status, "DomainsReady")["status"], "True", "{status}");
         fetched(lab, domain, "web v1");
-        until(&format!("{name} to have no error"), PATIENCE, || {
-            let status = get(&otter, "stack", name)["status"].clone();
-            if status["lastError"].is_null() { Ok(()) } else { Err(status) }
-        });
+        without_error(&otter, name);
     }
-    lab.ok(&["acme", "limited", "30"]);
+    lab.ok(&["acme", "limited", "90"]);
     stack(&otter, "greedy", "greedy.apps.lab", "v1", 1);
-    let limited = certificate(&otter, "greedy", "failed");
-    let at = limited["domains"][0]["retryAt"].as_str().expect("a time").to_owned();
-    let sentence = format!("Let's Encrypt rate limit reached. Try again in {at}.");
-    let limited = last_error(&otter, "stack", "greedy", &sentence, 30);
+    let limited = until("the limit to be told with the time when it ends", PATIENCE, || {
+        let status = get(&otter, "stack", "greedy")["status"].clone();
+        let at = status["domains"][0]["retryAt"].as_str().unwrap_or_default();
+        let sentence = format!("Let's Encrypt rate limit reached. Try again in {at}.");
+        let told = status["domains"][0]["certificate"] == "failed" && status["lastError"] == sentence.as_str();
+        if told { Ok(status) } else { Err(status) }
+    });
     assert_eq!(condition(&limited, "DomainsReady")["reason"], "RateLimited", "{limited}");
     lab.ok(&["acme", "ok"]);
     let issued = certificate(&otter, "greedy", "issued");
     assert!(issued["domains"][0]["retryAt"].is_null(), "{issued}");
     fetched(lab, "greedy.apps.lab", "web v1");
-    assert_eq!(events(&otter, "Stack", "greedy", "RateLimited").len(), 1, "told once");
+    told_once(&otter, "greedy", "RateLimited");
 }
 
 /// Whether the proxy has been told to ask for a certificate for a stack.

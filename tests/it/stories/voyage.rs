@@ -67,12 +67,14 @@ fn two_fresh_servers_become_a_swarm_and_a_three_service_stack_runs_on_it() {
         docker(&lab, 1, &["service", "ps", &name, "-q"]).lines().count()
     };
     assert_eq!((history("db"), history("cache"), history("web")), (1, 1, 4), "one new task for each slot of web alone");
-    let logs = otter.otter(&["logs", "voyage", "web"]);
-    assert!(logs.ok().contains("listening on 8080"), "{}", logs.stdout);
+    until("the log to have its first line", Duration::from_secs(60), || {
+        let logs = otter.otter(&["logs", "voyage", "web"]);
+        if logs.ok().contains("listening on 8080") { Ok(()) } else { Err(logs.stdout) }
+    });
     assert!(!otter.log().contains("s3cr3t-of-the-sea"), "no secret in the log");
 
     // Deleting the Stack removes it from the swarm, then the object.
-    otter.kubectl(&["delete", "stack", "voyage", "--timeout=120s"]).ok();
+    otter.kubectl(&["delete", "stack", "voyage", "--timeout=300s"]).ok();
     assert_eq!(docker(&lab, 1, &["service", "ls", "-q"]), "");
     until("the stack's network to be gone", Duration::from_secs(60), || {
         let left = docker(&lab, 1, &["network", "ls", "--format", "{{.Name}}"]);

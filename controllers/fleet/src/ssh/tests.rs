@@ -102,7 +102,7 @@ async fn link(timeouts: Timeouts) -> Link {
 
 #[tokio::test]
 async fn event_feeds_through_sudo_leave_room_for_commands() {
-    let patience = Duration::from_millis(200);
+    let patience = Duration::from_secs(1);
     let link = link(Timeouts { channel: patience, ..Timeouts::default() }).await;
     let mut feeds = Vec::new();
     for of in [Use::Events, Use::Follow].into_iter().cycle().take(2 * MAX_SESSIONS) {

@@ -160,7 +160,7 @@ pub(crate) fn places(records: &[Record]) -> Vec<String> {
 /// The next events of a watch, which must come.
 pub(crate) async fn events(watcher: &mut Watcher) -> Vec<Arc<Event>> {
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(20), watcher.next()).await.expect("an event comes");
+        let next = tokio::time::timeout(Duration::from_secs(180), watcher.next()).await.expect("an event comes");
         if let WatchItem::Events(events) = next.expect("the watch goes on") {
             return events;
         }

@@ -131,7 +131,7 @@ async fn catch_up(watcher: &mut Watcher, revision: Revision) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the watch gets to the newest revision");
+    tokio::time::timeout(Duration::from_secs(180), wait).await.expect("the watch gets to the newest revision");
     assert_eq!(watcher.progress(), revision);
 }
 

@@ -191,7 +191,7 @@ async fn a_history_that_went_back_is_refused_for_good() {
     for (head, expected) in forged {
         let keys = Keys::under(&options.prefix);
         let request = TxnRequest { success: vec![put_key(keys.head, head.encode())], ..TxnRequest::default() };
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         engine(&store).view.client.txn(&request, deadline).await.unwrap();
         let write = put(&key("default", "web"), Precondition::None, "lost");
         for error in [store.list(list_of(everything())).await.map(drop), store.commit(vec![write]).await.map(drop)] {
