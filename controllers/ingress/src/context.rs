@@ -6,6 +6,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt as _};
 use otternauts_fleet::Fleet;
+use otternauts_types::cluster::IngressStatus;
 use otternauts_types::{Cluster, Server, Stack};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -26,11 +27,23 @@ pub struct Context {
     verdicts: Mutex<HashMap<(String, String), Verdict>>,
     /// Cluster -> the document that its managers were prepared for.
     prepared: Mutex<HashMap<String, String>>,
+    /// A Cluster's uid -> how its ingress stood when we last looked.
+    standings: Mutex<HashMap<String, Standing>>,
+}
+
+/// How a Cluster's ingress stood.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What was written last: the watch may not have brought it yet.
+    pub status: Option<IngressStatus>,
+    /// The task of the swarm that ran then.
+    pub task: Option<String>,
 }
 
 impl Context {
     pub fn new(client: Client, fleet: Fleet, recorder: Recorder, stacks: Store<Stack>, servers: Store<Server>) -> Self {
-        Self { client, fleet, recorder, stacks, servers, verdicts: Mutex::default(), prepared: Mutex::default() }
+        let (verdicts, prepared, standings) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { client, fleet, recorder, stacks, servers, verdicts, prepared, standings }
     }
 
     pub fn verdict(&self, cluster: &str, host: &str) -> Option<Verdict> {
@@ -52,6 +65,15 @@ impl Context {
 
     pub fn set_prepared(&self, cluster: &str, document: &str) {
         self.prepared.lock().insert(cluster.to_owned(), document.to_owned());
+    }
+
+    /// None before the first look since we started.
+    pub fn standing(&self, uid: &str) -> Option<Standing> {
+        self.standings.lock().get(uid).cloned()
+    }
+
+    pub fn set_standing(&self, uid: &str, standing: Standing) {
+        self.standings.lock().insert(uid.to_owned(), standing);
     }
 
     /// The Stacks of a cluster.

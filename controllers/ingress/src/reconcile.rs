@@ -1,7 +1,7 @@
 //! One look at a Cluster's ingress: the proxy, its routes, the certificates, and what there is to tell.
 
 use crate::complaints;
-use crate::context::{Context, is_asked_for, key};
+use crate::context::{Context, Standing, is_asked_for, key};
 use crate::error::{Error, Result};
 use crate::observe::{self, NoSwarm, Swarm};
 use crate::observed::Observed;
@@ -252,27 +252,25 @@ impl Round<'_> {
 
     async fn tell_cluster(&self, new: Option<IngressStatus>) -> Result<()> {
         let (ctx, cluster) = (self.ctx, self.cluster);
-        let old = cluster.status.as_ref().and_then(|s| s.ingress.clone());
-        if old == new {
+        let (name, uid) = (cluster.name_any(), cluster.metadata.uid.clone().unwrap_or_default());
+        let shown = cluster.status.as_ref().and_then(|s| s.ingress.clone());
+        let known = ctx.standing(&uid);
+        let old = known.as_ref().map_or_else(|| shown.clone(), |known| known.status.clone());
+        let running = self.observed.proxy.as_ref().filter(|p| p.running_on.is_some()).and_then(|p| p.task.clone());
+        let before = known.and_then(|known| known.task);
+        let restarted = before.is_some() && running.is_some() && before != running;
+        if old != new || shown != new {
+            status::write_cluster(&ctx.client, &name, [&shown, &old], new.as_ref()).await?;
+        }
+        ctx.set_standing(&uid, Standing { status: new.clone(), task: running.or(before) });
+        if old == new && !restarted {
             return Ok(());
         }
-        status::write_cluster(&ctx.client, cluster, new.as_ref()).await?;
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-        if let Some(error) = new.last_error.as_ref().filter(|e| old.last_error.as_ref() != Some(e)) {
-            ctx.say(cluster, true, INGRESS_DEPLOY_FAILED, error).await;
+        for (warning, reason, note) in status::changes(&old, &new, restarted) {
+            ctx.say(cluster, warning, reason, &note).await;
         }
-        let on = |s: &IngressStatus| s.server.clone().unwrap_or_default();
-        if new.phase == DEPLOYED && old.phase != DEPLOYED {
-            let text = format!("version {} runs on {}", new.version.clone().unwrap_or_default(), on(&new));
-            ctx.say(cluster, false, "IngressDeployed", &text).await;
-        }
-        // OT-F18: the swarm starts it elsewhere.
-        let same = old.version == new.version && old.provider == new.provider;
-        if old.phase == DEPLOYED && new.phase == PENDING && same {
-            let text = format!("the proxy on {} has ended; the swarm starts it again", on(&old));
-            ctx.say(cluster, true, "IngressDown", &text).await;
-        }
-        tracing::info!(cluster = cluster.name_any(), phase = new.phase, error = new.last_error, "ingress changed");
+        tracing::info!(cluster = name, phase = new.phase, error = new.last_error, "ingress changed");
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::proxy::Desired;
 use crate::routes::{StackKey, Table};
 use crate::verdict::{Verdict, reason, time};
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use otternauts_types::cluster::IngressStatus;
 use otternauts_types::stack::{CertificateState, DomainStatus};
 use otternauts_types::{Cluster, Condition, ConditionStatus, Stack, set_condition};
@@ -22,6 +22,8 @@ pub const DOMAINS_READY: &str = "DomainsReady";
 pub const DEPLOY_FAILED: &str = "Ingress deployment failed.";
 /// Its reason.
 pub const INGRESS_DEPLOY_FAILED: &str = "IngressDeployFailed";
+/// OT-F18: the proxy that ran has ended.
+const INGRESS_DOWN: &str = "IngressDown";
 
 pub const PENDING: &str = "pending";
 pub const DEPLOYED: &str = "deployed";
@@ -45,6 +47,32 @@ pub fn ingress(desired: &Desired, observed: &Observed, server: Option<&str>, ref
         reason: why.map(str::to_owned),
         last_error: cause.map(|cause| format!("{DEPLOY_FAILED} {}", cause.trim())),
     }
+}
+
+/// What deserves an Event of a Cluster's ingress. OT-F18: an outage is told also when it was over before anybody looked: by the
+/// server on which the proxy runs now, or as `restarted` (another task runs than the one that ran when we last looked).
+pub fn changes(old: &IngressStatus, new: &IngressStatus, restarted: bool) -> Vec<(bool, &'static str, String)> {
+    let mut out = Vec::new();
+    if let Some(error) = new.last_error.as_ref().filter(|e| old.last_error.as_ref() != Some(e)) {
+        out.push((true, INGRESS_DEPLOY_FAILED, error.clone()));
+    }
+    let on = |s: &IngressStatus| s.server.clone().unwrap_or_default();
+    let same = old.version == new.version && old.provider == new.provider;
+    let ran = old.phase == DEPLOYED && same;
+    let moved = old.server.is_some() && new.server.is_some() && old.server != new.server;
+    let again = new.phase == DEPLOYED && (moved || restarted);
+    if ran && new.phase == PENDING {
+        out.push((true, INGRESS_DOWN, format!("the proxy on {} has ended; the swarm starts it again", on(old))));
+    }
+    if ran && again {
+        let text = format!("the proxy on {} has ended; the swarm has started it again on {}", on(old), on(new));
+        out.push((true, INGRESS_DOWN, text));
+    }
+    if again || (new.phase == DEPLOYED && old.phase != DEPLOYED) {
+        let text = format!("version {} runs on {}", new.version.clone().unwrap_or_default(), on(new));
+        out.push((false, "IngressDeployed", text));
+    }
+    out
 }
 
 /// A Stack's domains as they stand, and its condition.
@@ -192,12 +220,17 @@ pub async fn write_stack(client: &Client, stack: &Stack, domains: &Domains) -> R
     }
 }
 
-/// `None`: no ingress is there or wanted.
-pub async fn write_cluster(client: &Client, cluster: &Cluster, ingress: Option<&IngressStatus>) -> Result<()> {
+/// `old`: what may stand there: what the watch showed last, and what was written last. `None`: no ingress is there or wanted.
+pub async fn write_cluster(
+    client: &Client,
+    cluster: &str,
+    old: [&Option<IngressStatus>; 2],
+    new: Option<&IngressStatus>,
+) -> Result<()> {
     let api: Api<Cluster> = Api::all(client.clone());
-    let old = cluster.status.as_ref().and_then(|s| s.ingress.as_ref());
-    let patch = Patch::Merge(json!({"status": {"ingress": replacing(&json!(old), json!(ingress))}}));
-    let written = api.patch_status(&cluster.name_any(), &PatchParams::default(), &patch).await;
+    let new = old.iter().fold(json!(new), |new, old| replacing(&json!(old), new));
+    let patch = Patch::Merge(json!({"status": {"ingress": new}}));
+    let written = api.patch_status(cluster, &PatchParams::default(), &patch).await;
     written.map(drop).map_err(Error::api("write a Cluster's status"))
 }
 

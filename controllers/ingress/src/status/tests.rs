@@ -101,3 +101,28 @@ fn a_reason_that_is_over_is_taken_back() {
     assert_eq!(replacing(&old, new), json!({"phase": "deployed", "reason": null}));
     assert_eq!(replacing(&old, Value::Null), Value::Null);
 }
+
+#[test]
+fn an_outage_is_told_whether_or_not_it_was_seen_ot_f18() {
+    let stands = |phase: &str, server: Option<&str>, version: &str| IngressStatus {
+        phase: phase.to_owned(),
+        server: server.map(str::to_owned),
+        version: Some(version.to_owned()),
+        ..IngressStatus::default()
+    };
+    let told = |old: &IngressStatus, new: &IngressStatus, restarted| -> Vec<&str> {
+        changes(old, new, restarted).into_iter().map(|(_, reason, _)| reason).collect()
+    };
+    let (none, on_a) = (IngressStatus::default(), stands(DEPLOYED, Some("a"), "2"));
+    let (going, on_b) = (stands(PENDING, None, "2"), stands(DEPLOYED, Some("b"), "2"));
+    assert_eq!(told(&none, &on_a, false), ["IngressDeployed"]);
+    assert_eq!(told(&on_a, &going, false), ["IngressDown"]);
+    assert_eq!(told(&going, &on_b, true), ["IngressDeployed"], "the outage has been told");
+    assert_eq!(told(&on_a, &on_b, true), ["IngressDown", "IngressDeployed"], "nobody saw it pending");
+    assert_eq!(told(&on_a, &on_a, true), ["IngressDown", "IngressDeployed"], "nor that it was gone from its server");
+    let (next, newer) = (stands(PENDING, None, "3"), stands(DEPLOYED, Some("b"), "3"));
+    assert!(told(&on_a, &next, false).is_empty(), "a new version is no outage");
+    assert_eq!(told(&on_a, &newer, true), ["IngressDeployed"]);
+    let nowhere = stands(DEPLOYED, None, "2");
+    assert!(told(&on_a, &nowhere, false).is_empty(), "a server that is not known yet");
+}
