@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::observe::{Swarm, host, is_manager, stack};
+use crate::observe::{Swarm, host, stack};
 use crate::observed::Claim;
 use crate::plan::Action;
 use crate::proxy::{Desired, STACK};
@@ -30,7 +30,7 @@ pub async fn run(
                 let made = swarm.docker.network_create(INGRESS_NETWORK, &labels()).await.map(drop);
                 unless_there(made).map_err(Error::swarm("create the network"))?;
             }
-            (Action::PrepareHosts, _) => prepare(ctx, swarm).await?,
+            (Action::PrepareHosts(servers), _) => prepare(ctx, swarm, servers).await?,
             (Action::CreateConfig { name }, Some(desired)) => {
                 let Some(config) = desired.configs.iter().find(|c| c.name == *name) else { continue };
                 let mut labels = labels();
@@ -38,7 +38,7 @@ pub async fn run(
                 let made = swarm.docker.config_create(name, &labels, config.content.as_bytes()).await.map(drop);
                 unless_there(made).map_err(Error::swarm("create a config"))?;
             }
-            (Action::Deploy, Some(desired)) => deploy(ctx, swarm, cluster, desired).await?,
+            (Action::Deploy, Some(desired)) => deploy(swarm, desired).await?,
             (Action::Remove, _) => {
                 swarm.host.stack_remove(&stack()?).await.map_err(Error::swarm("remove the proxy"))?;
             }
@@ -50,22 +50,22 @@ pub async fn run(
     Ok(())
 }
 
-async fn deploy(ctx: &Context, swarm: &Swarm, cluster: &str, desired: &Desired) -> Result<()> {
+async fn deploy(swarm: &Swarm, desired: &Desired) -> Result<()> {
     // Prune: a service of another provider holds the ports.
     let options = StackDeployOptions { resolve_image: ResolveImage::Always, prune: true, registry_config: None };
     let document = desired.document();
-    swarm.host.stack_deploy(&stack()?, document.as_bytes(), &options).await.map_err(Error::swarm("deploy"))?;
-    ctx.set_prepared(cluster, &desired.spec_sha256());
-    Ok(())
+    swarm.host.stack_deploy(&stack()?, document.as_bytes(), &options).await.map(drop).map_err(Error::swarm("deploy"))
 }
 
-/// All managers: the swarm may start the proxy on any. One that cannot be reached is prepared when its task asks for it.
-async fn prepare(ctx: &Context, swarm: &Swarm) -> Result<()> {
-    let managers: Vec<_> = swarm.servers.iter().filter(|s| is_manager(s)).collect();
-    for server in managers {
+/// One that cannot be reached is prepared at the next look, or when a task on it asks for it.
+async fn prepare(ctx: &Context, swarm: &Swarm, servers: &[String]) -> Result<()> {
+    for server in swarm.servers.iter().filter(|s| servers.contains(&s.name_any())) {
         let Some(host) = host(ctx, server).await? else { continue };
-        if let Err(error) = prepare_host(&host).await {
-            tracing::warn!(server = server.name_any(), error = error.chain(), "not prepared for the ingress");
+        match prepare_host(&host).await {
+            Ok(()) => ctx.set_prepared(server),
+            Err(error) => {
+                tracing::warn!(server = server.name_any(), error = error.chain(), "not prepared for the ingress");
+            }
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What every reconcile shares: the API, the fleet, and a little memory that may be lost at any time.
 
+use crate::observe::is_manager;
 use crate::routes::StackKey;
 use crate::verdict::Verdict;
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -7,9 +8,10 @@ use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt as _};
 use otternauts_fleet::Fleet;
 use otternauts_types::cluster::IngressStatus;
+use otternauts_types::server::ServerPhase;
 use otternauts_types::{Cluster, Server, Stack};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// An Event's note must be shorter than 1 KiB.
@@ -25,8 +27,8 @@ pub struct Context {
     pub servers: Store<Server>,
     /// Cluster and host -> what was found.
     verdicts: Mutex<HashMap<(String, String), Verdict>>,
-    /// Cluster -> the document that its managers were prepared for.
-    prepared: Mutex<HashMap<String, String>>,
+    /// Uids of the Servers that have been prepared for the proxy since we started.
+    prepared: Mutex<HashSet<String>>,
     /// A Cluster's uid -> how its ingress stood when we last looked.
     standings: Mutex<HashMap<String, Standing>>,
 }
@@ -58,13 +60,18 @@ impl Context {
         known.insert((cluster.to_owned(), host.to_owned()), verdict);
     }
 
-    /// Whether the managers have been prepared for this document since we started.
-    pub fn is_prepared(&self, cluster: &str, document: &str) -> bool {
-        self.prepared.lock().get(cluster).is_some_and(|known| known == document)
+    /// The Servers of a cluster on which the swarm may start the proxy, as far as they can be reached, and whether each has been
+    /// prepared for it since we started.
+    pub fn managers(&self, cluster: &str) -> BTreeMap<String, bool> {
+        let prepared = self.prepared.lock();
+        let reachable = |s: &&Arc<Server>| s.status.as_ref().is_some_and(|s| s.phase != ServerPhase::Unreachable);
+        let servers = self.servers_of(cluster);
+        let managers = servers.iter().filter(|s| is_manager(s)).filter(reachable);
+        managers.map(|s| (s.name_any(), prepared.contains(&s.uid().unwrap_or_default()))).collect()
     }
 
-    pub fn set_prepared(&self, cluster: &str, document: &str) {
-        self.prepared.lock().insert(cluster.to_owned(), document.to_owned());
+    pub fn set_prepared(&self, server: &Server) {
+        self.prepared.lock().insert(server.uid().unwrap_or_default());
     }
 
     /// None before the first look since we started.

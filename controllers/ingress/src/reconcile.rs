@@ -68,8 +68,7 @@ async fn run(cluster: &Cluster, ctx: &Context) -> Result<Action> {
     };
     // What cannot be deployed leaves what runs alone.
     if refused.is_none() {
-        let prepared = desired.as_ref().is_some_and(|d| ctx.is_prepared(&name, &d.spec_sha256()));
-        let plan = decide::plan(desired.as_ref(), &observed, prepared);
+        let plan = decide::plan(desired.as_ref(), &observed, &ctx.managers(&name));
         if !plan.is_empty() {
             refused = act::run(ctx, &swarm, &name, desired.as_ref(), &plan).await.err().map(|e| e.chain());
             observed = swarm.observe(cluster).await?;

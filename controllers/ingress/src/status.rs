@@ -61,7 +61,8 @@ pub fn changes(old: &IngressStatus, new: &IngressStatus, restarted: bool) -> Vec
     let ran = old.phase == DEPLOYED && same;
     let moved = old.server.is_some() && new.server.is_some() && old.server != new.server;
     let again = new.phase == DEPLOYED && (moved || restarted);
-    if ran && new.phase == PENDING {
+    // One that runs has a server also when it refuses its configuration.
+    if ran && (new.phase == PENDING || (new.phase == FAILED && new.server.is_none())) {
         out.push((true, INGRESS_DOWN, format!("the proxy on {} has ended; the swarm starts it again", on(old))));
     }
     if ran && again {

@@ -117,6 +117,9 @@ fn an_outage_is_told_whether_or_not_it_was_seen_ot_f18() {
     let (going, on_b) = (stands(PENDING, None, "2"), stands(DEPLOYED, Some("b"), "2"));
     assert_eq!(told(&none, &on_a, false), ["IngressDeployed"]);
     assert_eq!(told(&on_a, &going, false), ["IngressDown"]);
+    let (nowhere, refusing) = (stands(FAILED, None, "2"), stands(FAILED, Some("a"), "2"));
+    assert_eq!(told(&on_a, &nowhere, false), ["IngressDown"], "it ended and cannot start elsewhere");
+    assert!(told(&on_a, &refusing, false).is_empty(), "it runs with the configuration that it has");
     assert_eq!(told(&going, &on_b, true), ["IngressDeployed"], "the outage has been told");
     assert_eq!(told(&on_a, &on_b, true), ["IngressDown", "IngressDeployed"], "nobody saw it pending");
     assert_eq!(told(&on_a, &on_a, true), ["IngressDown", "IngressDeployed"], "nor that it was gone from its server");
