@@ -38,8 +38,9 @@ pub struct Context {
 pub struct Standing {
     /// What was written last: the watch may not have brought it yet.
     pub status: Option<IngressStatus>,
-    /// The task of the swarm that ran then.
+    /// The task of the swarm that ran last, and the Server that it ran on.
     pub task: Option<String>,
+    pub server: Option<String>,
 }
 
 impl Context {

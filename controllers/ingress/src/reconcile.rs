@@ -111,6 +111,9 @@ impl Round<'_> {
         let server = self.observed.proxy.as_ref().and_then(|p| self.swarm.server_of(p.running_on.as_deref()?));
         let server_name = server.map(|s| s.name_any());
         let standing = status::ingress(desired, self.observed, server_name.as_deref(), refused.as_deref());
+        if standing.phase == DEPLOYED {
+            self.forget_if_moved(server_name.as_deref());
+        }
         let mut verdicts = self.recall();
         let mut again = match standing.phase.as_str() {
             DEPLOYED => None,
@@ -234,6 +237,20 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// A proxy keeps its certificates on its server: elsewhere, each domain is looked at anew before one is asked for. The name may
+    /// still point at the server that died, and an authority counts challenges that fail.
+    fn forget_if_moved(&self, server: Option<&str>) {
+        let (cluster, uid) = (self.cluster.name_any(), self.cluster.metadata.uid.clone().unwrap_or_default());
+        let shown = || self.cluster.status.as_ref().and_then(|s| s.ingress.as_ref()?.server.clone());
+        let before = self.ctx.standing(&uid).map_or_else(shown, |known| known.server);
+        if before.is_some() && server.is_some() && before.as_deref() != server {
+            let now = Timestamp::now().as_second();
+            for (host, _) in self.recall().into_iter().filter(|(_, verdict)| !verdict.is_held(now)) {
+                self.ctx.remember(&cluster, &host, Verdict::default());
+            }
+        }
+    }
+
     /// What is known of each host: from memory, else from the status that was written last.
     fn recall(&self) -> Verdicts {
         let cluster = self.cluster.name_any();
@@ -256,12 +273,13 @@ impl Round<'_> {
         let known = ctx.standing(&uid);
         let old = known.as_ref().map_or_else(|| shown.clone(), |known| known.status.clone());
         let running = self.observed.proxy.as_ref().filter(|p| p.running_on.is_some()).and_then(|p| p.task.clone());
-        let before = known.and_then(|known| known.task);
+        let (before, at) = known.map_or((None, None), |known| (known.task, known.server));
         let restarted = before.is_some() && running.is_some() && before != running;
         if old != new || shown != new {
             status::write_cluster(&ctx.client, &name, [&shown, &old], new.as_ref()).await?;
         }
-        ctx.set_standing(&uid, Standing { status: new.clone(), task: running.or(before) });
+        let server = new.as_ref().and_then(|s| s.server.clone()).or(at);
+        ctx.set_standing(&uid, Standing { status: new.clone(), task: running.or(before), server });
         if old == new && !restarted {
             return Ok(());
         }
