@@ -15,6 +15,7 @@ mod keys;
 mod kubectl;
 mod lists;
 mod metrics;
+mod migrate;
 mod notify;
 mod refusals;
 mod replicas;

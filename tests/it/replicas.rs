@@ -1,17 +1,15 @@
 //! Several `otter serve` on one etcd cluster of three members: one control plane, whoever answers (N1 to N3, P1, P8, P11).
 
+mod load;
+mod partitions;
+
 use crate::OTTER;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, PostParams};
+use load::Load;
 use otternauts_harness::skip::skip;
 use otternauts_harness::{Etcd, Otter, OtterOptions, until};
-use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longer than a Lease lasts, several times over.
@@ -34,15 +32,14 @@ fn options(etcd: &Etcd, controllers: bool) -> OtterOptions {
 
 /// Two replicas with one root key, which the first has made.
 fn two(etcd: &Etcd, controllers: bool) -> [Otter; 2] {
-    let first = Otter::start(options(etcd, controllers));
-    let key = std::fs::read_to_string(first.data_dir().join("secret.key")).expect("the first start has made a key");
-    let mut second = options(etcd, controllers);
-    second.env.push(("OTTERNAUTS_SECRET_KEY".to_owned(), key.trim().to_owned()));
-    [first, Otter::start(second)]
+    two_of(options(etcd, controllers), options(etcd, controllers))
 }
 
-fn config_map(name: &str) -> ConfigMap {
-    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"n": name}})).expect("a ConfigMap")
+fn two_of(first: OtterOptions, mut second: OtterOptions) -> [Otter; 2] {
+    let first = Otter::start(first);
+    let key = std::fs::read_to_string(first.data_dir().join("secret.key")).expect("the first start has made a key");
+    second.env.push(("OTTERNAUTS_SECRET_KEY".to_owned(), key.trim().to_owned()));
+    [first, Otter::start(second)]
 }
 
 #[test]
@@ -141,75 +138,25 @@ fn a_replica_with_another_root_key_refuses_to_start_and_harms_nothing() {
 async fn nothing_acknowledged_is_lost_when_members_of_etcd_are_killed_and_frozen_under_load_n2() {
     let Some(mut etcd) = cluster("members of etcd that are killed under load") else { return };
     let replicas = two(&etcd, false);
-    let ledger: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
-    let (stop, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut tasks = Vec::new();
-    for client in 0..8 {
-        let maps: Api<ConfigMap> = Api::namespaced(replicas[client % 2].client().await, "default");
-        let (ledger, stop, refused) = (ledger.clone(), stop.clone(), refused.clone());
-        tasks.push(tokio::spawn(async move {
-            for number in 0.. {
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let name = format!("c{client}-{number}");
-                match maps.create(&PostParams::default(), &config_map(&name)).await {
-                    Ok(made) => {
-                        let version = made.metadata.resource_version.and_then(|v| v.parse().ok()).expect("a version");
-                        ledger.lock().expect("not poisoned").insert(name, version);
-                    }
-                    Err(_) => {
-                        refused.fetch_add(1, Ordering::SeqCst);
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                }
-            }
-        }));
-    }
-    let more = |ledger: &Arc<Mutex<BTreeMap<String, u64>>>, what: &str| {
-        let goal = ledger.lock().expect("not poisoned").len() + 200;
-        until(what, PATIENCE, || {
-            let count = ledger.lock().expect("not poisoned").len();
-            if count >= goal { Ok(()) } else { Err(count) }
-        });
-    };
-    let watched = ledger.clone();
+    let load = Load::start(&replicas).await;
+    let watched = load.ledger();
     let etcd = tokio::task::spawn_blocking(move || {
-        more(&watched, "writes before anything happens");
+        watched.more("writes before anything happens");
         let leader = etcd.leader();
         etcd.kill(leader);
-        more(&watched, "writes after the leading member was killed");
+        watched.more("writes after the leading member was killed");
         etcd.boot(leader);
         etcd.await_ready();
         let leader = etcd.leader();
         etcd.pause(leader);
-        more(&watched, "writes while the leading member is frozen");
+        watched.more("writes while the leading member is frozen");
         etcd.resume(leader);
-        more(&watched, "writes after it came back");
+        watched.more("writes after it came back");
         etcd
     })
     .await
     .expect("the faults are done");
-    stop.store(true, Ordering::SeqCst);
-    for task in tasks {
-        task.await.expect("no client panics");
-    }
-    let ledger = ledger.lock().expect("not poisoned").clone();
-    let mut versions: Vec<u64> = ledger.values().copied().collect();
-    versions.sort_unstable();
-    versions.dedup();
-    assert_eq!(versions.len(), ledger.len(), "each write has a revision of its own, on both replicas");
-    for otter in &replicas {
-        let maps: Api<ConfigMap> = Api::namespaced(otter.client().await, "default");
-        let stored = maps.list(&ListParams::default()).await.expect("a list").items;
-        let stored: BTreeMap<String, u64> = stored
-            .into_iter()
-            .filter_map(|map| Some((map.metadata.name?, map.metadata.resource_version?.parse().ok()?)))
-            .collect();
-        for (name, version) in &ledger {
-            assert_eq!(stored.get(name), Some(version), "{name} was acknowledged at {version}");
-        }
-    }
+    load.check(&replicas).await;
     drop(etcd);
 }
 

@@ -107,21 +107,24 @@ fn each_page(
 }
 
 /// Opens sealed values on the way past: a key under which nothing opens makes a backup worthless.
-pub(crate) struct Opening<'a> {
+pub struct Opening<'a> {
     vault: &'a Vault,
     kinds: BTreeMap<String, Definition>,
     opened: BTreeSet<u32>,
     failed: BTreeMap<u32, String>,
+    /// Objects that do not open.
     pub damaged: Vec<String>,
 }
 
 impl<'a> Opening<'a> {
+    /// Opens with these keys.
     pub fn new(vault: &'a Vault) -> Self {
         let kinds = builtin::definitions().into_iter().map(|kind| (kind.group_resource().to_string(), kind));
         let kinds = kinds.filter(|(resource, _)| fields::RESOURCES.contains(&resource.as_str())).collect();
         Self { vault, kinds, opened: BTreeSet::new(), failed: BTreeMap::new(), damaged: Vec::new() }
     }
 
+    /// Opens what is sealed in an object, and throws it away.
     pub fn look(&mut self, record: &Record) {
         let Some(kind) = self.kinds.get(&*record.key.resource) else { return };
         let value = serde_json::from_slice(&record.body).unwrap_or_default();
@@ -138,7 +141,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// The keys that open something.
+    /// The keys that open something. [`Error::UnreadableKey`] for one that opens nothing it should.
     pub fn end(&self) -> Result<Vec<u32>> {
         for (key, example) in &self.failed {
             if !self.opened.contains(key) {

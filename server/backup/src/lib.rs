@@ -7,7 +7,7 @@ pub mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use create::{Source, create};
+pub use create::{Opening, Source, create};
 pub use format::{FileEntry, Header};
 pub use restore::{DATABASE, KEYRING, REVISION_BUMP, Root, restore, test_restore, verify};
 

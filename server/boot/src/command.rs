@@ -4,8 +4,10 @@ use crate::backup_command::{self, BackupCommand};
 use crate::config::{Config, ServeArgs};
 use crate::controllers::{self, ControllersArgs};
 use crate::keys_command::{self, KeysCommand};
+#[cfg(feature = "etcd")]
+use crate::store_command::{self, StoreCommand};
 use crate::users::{self, KubeconfigArgs};
-use crate::{clock, process, serve};
+use crate::{clock, ending, process, serve};
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use otternauts_telemetry::{LogFormat, init_logs};
@@ -33,6 +35,9 @@ enum Command {
     Keys(KeysCommand),
     #[command(subcommand)]
     Backup(BackupCommand),
+    #[cfg(feature = "etcd")]
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 /// For `otter --help` and completion: the commands that [`run`] takes.
@@ -67,6 +72,11 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
             start_quiet_logs();
             block_on(backup_command::run(command, secret_key))
         }
+        #[cfg(feature = "etcd")]
+        Command::Store(command) => {
+            start_quiet_logs();
+            block_on(store_command::run(command, secret_key))
+        }
         Command::Keys(command) => {
             start_quiet_logs();
             block_on(keys_command::run(command, secret_key))
@@ -77,7 +87,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         Err(error) => {
             // Nobody is left to tell when standard error is closed.
             let _ = writeln!(std::io::stderr(), "otter: {error:#}");
-            ExitCode::FAILURE
+            ending::code(&error).into()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The data directory: ours alone, and for one process at a time.
 
 use anyhow::{Context as _, bail};
+use parking_lot::Mutex;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct DataDir {
     path: PathBuf,
     /// What `open` has made, the innermost first, until something is kept in it.
-    made: Vec<PathBuf>,
+    made: Mutex<Vec<PathBuf>>,
     _lock: File,
 }
 
@@ -36,12 +37,12 @@ impl DataDir {
             }
         }
         let path = path.canonicalize().with_context(|| format!("cannot find the data directory {shown}"))?;
-        Ok(Self { path, made, _lock: lock })
+        Ok(Self { path, made: Mutex::new(made), _lock: lock })
     }
 
     /// Closes the directory to everybody else, whoever made it. Not before the keys were found good.
-    pub fn protect(&mut self) -> anyhow::Result<()> {
-        self.made.clear();
+    pub fn protect(&self) -> anyhow::Result<()> {
+        self.made.lock().clear();
         for dir in [self.path.clone(), self.file("pki")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
             std::fs::set_permissions(&dir, Permissions::from_mode(0o700))
@@ -109,11 +110,27 @@ impl DataDir {
             _ => Ok(()),
         }
     }
+
+    /// [`DataDir::remove`], and it stays away after a power cut.
+    pub fn remove_for_good(&self, name: &str) -> anyhow::Result<()> {
+        self.remove(name)?;
+        let synced = File::open(&self.path).and_then(|dir| dir.sync_all());
+        synced.with_context(|| format!("cannot sync {}", self.path.display()))
+    }
+
+    /// The files whose names begin so, in order.
+    pub fn named(&self, beginning: &str) -> anyhow::Result<Vec<String>> {
+        let entries = std::fs::read_dir(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut found: Vec<String> = names.filter(|name| name.starts_with(beginning)).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
 }
 
 impl Drop for DataDir {
     fn drop(&mut self) {
-        for dir in &self.made {
+        for dir in self.made.get_mut().iter() {
             // Fails where somebody has put something in meanwhile, and then it stays.
             if std::fs::remove_dir(dir).is_err() {
                 break;
@@ -141,7 +158,7 @@ mod tests {
     fn files_and_directory_are_for_their_owner() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set");
-        let mut data = DataDir::open(dir.path()).expect("opens");
+        let data = DataDir::open(dir.path()).expect("opens");
         data.protect().expect("closed");
         data.write("pki/x.key", "1", 0o600).expect("written");
         data.write("pki/x.key", "2", 0o600).expect("written again");

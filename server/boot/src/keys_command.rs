@@ -102,7 +102,7 @@ impl Offline {
     pub async fn open(dir: &Path, file: Option<PathBuf>, secret_key: Option<Secret<String>>) -> anyhow::Result<Self> {
         let data = Arc::new(existing(dir)?);
         let found = seal::find(&data, secret_key, file)?;
-        let store = storage::open_plain(&data)?;
+        let store = storage::open_plain(&data).await?;
         let unlocked = found.unlock(&data, &store, &[]).await?;
         let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         Ok(Self { keys, store, _data: data })
@@ -223,7 +223,7 @@ async fn recover(args: Recover) -> anyhow::Result<()> {
     };
     let identity = Identity::read(&args.identity)?;
     let data = existing(&dir)?;
-    let store = storage::open_plain(&data)?;
+    let store = storage::open_plain(&data).await?;
     let kept = store.meta(seal::META).await.context("cannot read the store's keyring")?;
     let kept = kept.context("this store has no keyring: nothing was ever sealed in it")?;
     // Refuses a key that is none of its readers, and names those.

@@ -13,6 +13,7 @@ mod controllers;
 mod data_dir;
 mod deeds;
 mod duties;
+mod ending;
 mod handler;
 mod inside;
 mod keys;
@@ -21,6 +22,8 @@ mod leadership;
 mod listener;
 mod logs;
 mod metrics;
+#[cfg(feature = "etcd")]
+mod migration;
 mod pages;
 mod pki;
 mod process;
@@ -31,6 +34,8 @@ mod serve;
 mod shared_pki;
 mod shutdown;
 mod storage;
+#[cfg(feature = "etcd")]
+mod store_command;
 mod tls;
 mod users;
 

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn everything_made_on_the_first_start_is_the_same_on_the_second() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut data = DataDir::open(dir.path()).expect("opens");
+        let data = DataDir::open(dir.path()).expect("opens");
         data.protect().expect("closed");
         let wanted = names("127.0.0.1:7443".parse().expect("valid"), &[]);
         let first = Pki::open(&data, &wanted, now()).expect("made");

@@ -56,6 +56,17 @@ pub fn find(data: &DataDir, environment: Option<Secret<String>>, file: Option<Pa
 }
 
 impl Found {
+    /// Whether one of the keys is the one that a kept keyring is wrapped for; the error names that one.
+    pub fn fits(&self, kept: &[u8]) -> anyhow::Result<()> {
+        let needed = Vault::needs(kept)?;
+        let given: Vec<String> = self.identities.iter().map(Identity::recipient).collect();
+        match given.first() {
+            _ if given.contains(&needed) => Ok(()),
+            None => Err(Error::MissingKey { needed }.into()),
+            Some(given) => Err(Error::WrongKey { needed, given: given.clone() }.into()),
+        }
+    }
+
     /// Opens the keyring of the store, or makes key and keyring for a store that has none. `recovery`, when it names anybody, are who
     /// else can open the keyring from now on.
     pub async fn unlock(self, data: &DataDir, store: &Store, recovery: &[Recipient]) -> anyhow::Result<Unlocked> {
@@ -171,7 +182,7 @@ mod tests {
     use otternauts_store::SqliteOptions;
 
     async fn start(path: &std::path::Path) -> anyhow::Result<String> {
-        let mut data = DataDir::open(path)?;
+        let data = DataDir::open(path)?;
         let found = find(&data, None, None)?;
         data.protect()?;
         let store = Store::sqlite(SqliteOptions::new(data.file("otternauts.db")))?;

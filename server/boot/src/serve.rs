@@ -71,14 +71,14 @@ impl Server {
         pki::check_names(&config.tls_san)?;
         let recovery = recipients::parse_all(&config.recovery_recipients).context("--recovery-recipient")?;
         let plan = Plan::parse(&config.backups)?;
-        let mut data = DataDir::open(&config.data_dir)?;
+        let data = DataDir::open(&config.data_dir)?;
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
         data.protect()?;
         let build = version();
         let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
-        let store = storage::open(&config.store, &data, &metrics, config.disk.clone())?;
+        let store = storage::open(&config.store, &data, &metrics, config.disk.clone()).await?;
         let unlocked = found.unlock(&data, &store, &recovery).await?;
         if let Some(plan) = &plan {
             plan.check(&unlocked.vault.root(), &unlocked.vault.recovery())?;

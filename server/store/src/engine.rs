@@ -5,7 +5,7 @@ pub(crate) mod etcd;
 pub(crate) mod memory;
 pub(crate) mod sqlite;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::Revision;
 use crate::log::{Header, Place};
 use crate::observer::Statement;
@@ -13,6 +13,23 @@ use crate::record::{Committed, Write};
 use crate::visible::Visible;
 use bytes::Bytes;
 use std::sync::Arc;
+
+/// The name of the small value that says where the store was moved to; etcd says it where it says whose the prefix is.
+const META_MOVED: &str = ".moved";
+
+/// Why a store cannot be left behind.
+#[derive(Debug, thiserror::Error)]
+#[error("somebody wrote meanwhile: it was read at revision {at}, and is at {newest} now")]
+pub(crate) struct Written {
+    pub at: Revision,
+    pub newest: Revision,
+}
+
+impl From<Written> for Error {
+    fn from(written: Written) -> Self {
+        Error::Engine(Box::new(written))
+    }
+}
 
 /// A closed set, so an enum.
 pub(crate) enum Engine {
@@ -164,6 +181,25 @@ impl Engine {
             Engine::Sqlite(engine) => engine.metas(),
             #[cfg(feature = "etcd")]
             Engine::Etcd(engine) => engine.metas().await,
+        }
+    }
+
+    /// Where it was moved to, if it was.
+    pub(crate) async fn moved(&self) -> Result<Option<String>> {
+        match self {
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.moved().await,
+            _ => Ok(self.meta(META_MOVED).await?.map(|note| String::from_utf8_lossy(&note).into_owned())),
+        }
+    }
+
+    /// Marks it as moved, unless something was written after `at`.
+    pub(crate) async fn leave(&self, visible: &Visible, at: Revision, note: &str) -> Result<()> {
+        match self {
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.leave(at, note.to_owned()).await,
+            _ if visible.revision() != at => Err(Written { at, newest: visible.revision() }.into()),
+            _ => self.set_meta(META_MOVED, note.as_bytes().to_vec().into()).await,
         }
     }
 

@@ -32,7 +32,7 @@ mod conformance;
 mod measure;
 
 #[cfg(feature = "etcd")]
-pub use engine::etcd::EtcdOptions;
+pub use engine::etcd::{EtcdImporter, EtcdOptions, NotEmpty, Purpose};
 pub use engine::memory::MemoryOptions;
 pub use engine::sqlite::{DiskGuard, Importer, Scrub, SqliteOptions};
 pub use error::{Error, Result, Unreadable};

@@ -244,6 +244,17 @@ impl Store {
         Ok(value.and_then(|value| value.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 
+    /// Where everything was moved to, by [`Store::leave`]. What is here is old then, and not to be served.
+    pub async fn moved(&self) -> Result<Option<String>> {
+        self.inner.engine.moved().await
+    }
+
+    /// Marks the store as moved away, durably; `note` says where to and when. Refused when anything was written after revision `at`.
+    /// Whoever has it open in another process can write no more.
+    pub async fn leave(&self, at: Revision, note: &str) -> Result<()> {
+        self.inner.engine.leave(&self.inner.visible, at, note).await
+    }
+
     /// Keeps the newest revision listable for as long as the hold lives, whatever the retention says. For a backup: not for long.
     /// Other replicas do not know of it: with them, what is older than the retention may go all the same.
     pub fn hold(&self) -> Hold {

@@ -1,5 +1,6 @@
 //! A real etcd cluster on loopback, in a directory of its own.
 
+use crate::net::NetHost;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -52,6 +53,9 @@ pub struct Etcd {
 
 struct Member {
     name: String,
+    address: String,
+    /// What comes before the command.
+    enter: Vec<String>,
     client: u16,
     peer: u16,
     running: Option<Running>,
@@ -83,26 +87,52 @@ impl Etcd {
     /// # Panics
     /// As [`Etcd::start`].
     pub fn start_with(count: usize, more: &[&str], tls: Option<EtcdTls>) -> Etcd {
+        let mut ports = free_ports(2 * count).into_iter();
+        let mut port = || ports.next().expect("as many as were asked for");
+        let member = |number: usize| Member {
+            name: format!("m{number}"),
+            address: "127.0.0.1".to_owned(),
+            enter: Vec::new(),
+            client: port(),
+            peer: port(),
+            running: None,
+        };
+        Etcd::of((0..count).map(member).collect(), more, tls)
+    }
+
+    /// One member on each of these hosts.
+    ///
+    /// # Panics
+    /// As [`Etcd::start`].
+    pub fn start_on(hosts: &[NetHost]) -> Etcd {
+        let member = |(number, host): (usize, &NetHost)| Member {
+            name: format!("m{number}"),
+            address: host.address.clone(),
+            enter: host.enter(),
+            client: 2379,
+            peer: 2380,
+            running: None,
+        };
+        Etcd::of(hosts.iter().enumerate().map(member).collect(), &[], None)
+    }
+
+    fn of(members: Vec<Member>, more: &[&str], tls: Option<EtcdTls>) -> Etcd {
         // In memory where that can be: members are killed here, machines are not, and their disks are shared by all.
         let memory = PathBuf::from("/dev/shm");
         let builder = || tempfile::Builder::new().prefix("otter-etcd-").rand_bytes(8).to_owned();
         let dir = builder().tempdir_in(memory).or_else(|_| builder().tempdir()).expect("a temporary directory");
-        let mut ports = free_ports(2 * count).into_iter();
-        let mut port = || ports.next().expect("as many as were asked for");
-        let members: Vec<Member> = (0..count)
-            .map(|number| Member { name: format!("m{number}"), client: port(), peer: port(), running: None })
-            .collect();
         let mut cluster = String::new();
         for member in &members {
             let comma = if cluster.is_empty() { "" } else { "," };
-            write!(cluster, "{comma}{}=http://127.0.0.1:{}", member.name, member.peer).expect("a string grows");
+            write!(cluster, "{comma}{}=http://{}:{}", member.name, member.address, member.peer)
+                .expect("a string grows");
         }
         let more = more.iter().map(|&arg| arg.to_owned()).collect();
         let mut janitor = Command::new("sh");
         janitor.args(["-c", JANITOR, "sh"]).arg(dir.path()).stdin(Stdio::piped());
         let janitor = janitor.spawn().expect("sh can be started");
         let mut etcd = Etcd { members, cluster, more, tls, dir, janitor };
-        for number in 0..count {
+        for number in 0..etcd.members.len() {
             etcd.boot(number);
         }
         etcd.await_ready();
@@ -116,7 +146,8 @@ impl Etcd {
 
     pub fn endpoint(&self, number: usize) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.members[number].client)
+        let Member { address, client, .. } = &self.members[number];
+        format!("{scheme}://{address}:{client}")
     }
 
     /// Starts a member again after [`Etcd::kill`], on its own data.
@@ -128,10 +159,12 @@ impl Etcd {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path(number)).expect("a log file");
         let member = &mut self.members[number];
         assert!(member.running.is_none(), "it is running already");
-        let peer = format!("http://127.0.0.1:{}", member.peer);
+        let peer = format!("http://{}:{}", member.address, member.peer);
         let mut keeper = Command::new("sh");
         keeper
-            .args(["-c", KEEPER, "sh", "etcd", "--name", &member.name, "--data-dir"])
+            .args(["-c", KEEPER, "sh"])
+            .args(&member.enter)
+            .args(["etcd", "--name", &member.name, "--data-dir"])
             .arg(self.dir.path().join(&member.name))
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
@@ -192,12 +225,21 @@ impl Etcd {
     /// # Panics
     /// When no member says so in three minutes.
     pub fn leader(&self) -> usize {
+        self.leader_but(usize::MAX)
+    }
+
+    /// Which of the others leads, for when one does not know yet that it does no more.
+    ///
+    /// # Panics
+    /// As [`Etcd::leader`].
+    pub fn leader_but(&self, but: usize) -> usize {
         crate::wait::until("a member that leads", Duration::from_secs(30), || {
             let leads = |number: &usize| {
                 let url = format!("{}/metrics", self.endpoint(*number));
                 self.curl(&url).contains("\netcd_server_is_leader 1")
             };
-            let running = (0..self.members.len()).filter(|number| self.members[*number].running.is_some());
+            let running = |number: &usize| *number != but && self.members[*number].running.is_some();
+            let running = (0..self.members.len()).filter(running);
             running.into_iter().find(leads).ok_or("none")
         })
     }

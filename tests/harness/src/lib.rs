@@ -5,6 +5,7 @@
 pub mod etcd;
 pub mod kubectl;
 pub mod lab;
+pub mod net;
 pub mod otter;
 pub mod skip;
 pub mod tmpfs;
@@ -13,6 +14,7 @@ pub mod wait;
 pub use etcd::{Etcd, EtcdTls};
 pub use kubectl::Ran;
 pub use lab::Lab;
+pub use net::{NetHost, Network};
 pub use otter::{Otter, OtterOptions};
 pub use tmpfs::Tmpfs;
 pub use wait::until;

@@ -1,6 +1,7 @@
 //! One running `otter serve`, in a data directory of its own, on a port of its own.
 
 use crate::kubectl::{self, Ran};
+use crate::net::NetHost;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -20,12 +21,15 @@ pub struct OtterOptions {
     pub controllers: bool,
     /// Its data directory, where that is not a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// The host that it runs on, where that is not this machine.
+    pub host: Option<NetHost>,
 }
 
 impl OtterOptions {
     /// The API server alone.
     pub fn api(program: &str) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), controllers: false, data_dir: None }
+        let (args, env) = (Vec::new(), Vec::new());
+        Self { program: program.into(), args, env, controllers: false, data_dir: None, host: None }
     }
 
     /// Everything, as a user runs it.
@@ -74,9 +78,18 @@ impl Otter {
 
     /// `otter serve` with the options, not started: for tests of refusals.
     pub fn serve_command(&self) -> Command {
-        let mut command = Command::new(&self.options.program);
+        let (mut command, address) = match &self.options.host {
+            None => (Command::new(&self.options.program), "127.0.0.1"),
+            Some(host) => {
+                let enter = host.enter();
+                let mut command = Command::new(&enter[0]);
+                command.args(&enter[1..]).arg(&self.options.program);
+                (command, host.address.as_str())
+            }
+        };
         // The first start picks a free port; later ones keep it, so that clients can go on.
-        let listen = self.url.strip_prefix("https://").unwrap_or("127.0.0.1:0");
+        let free = format!("{address}:0");
+        let listen = self.url.strip_prefix("https://").unwrap_or(&free);
         command.args(["serve", "--listen", listen, "--data-dir"]).arg(self.data_dir());
         if !self.options.controllers {
             command.arg("--controllers=none");

@@ -34,7 +34,7 @@ struct Server {
 
 async fn server() -> Server {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut data = DataDir::open(dir.path()).expect("opens");
+    let data = DataDir::open(dir.path()).expect("opens");
     data.protect().expect("closed");
     let listener = Listener::bind("127.0.0.1:0".parse().expect("valid")).await.expect("bound");
     let address = listener.address();

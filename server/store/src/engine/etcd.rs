@@ -8,10 +8,12 @@ mod client;
 mod compaction;
 mod follower;
 mod grpc;
+mod import;
 mod load;
 mod meta;
 mod proto;
 mod row;
+mod state;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -30,10 +32,12 @@ use bytes::Bytes;
 use client::Client;
 use compaction::Compaction;
 use grpc::Endpoint;
+pub use import::{EtcdImporter, NotEmpty};
 use parking_lot::Mutex;
 use row::Keys;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+pub use state::Purpose;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +64,8 @@ pub struct EtcdOptions {
     pub retention: Retention,
     pub clock: Clock,
     pub observer: Arc<dyn Observer>,
+    /// What it is opened for: to be served from, unless said otherwise.
+    pub purpose: Purpose,
 }
 
 impl Default for EtcdOptions {
@@ -73,6 +79,7 @@ impl Default for EtcdOptions {
             retention: Retention::default(),
             clock: system_clock(),
             observer: Arc::new(NoObserver),
+            purpose: Purpose::default(),
         }
     }
 }
@@ -110,12 +117,7 @@ impl Etcd {
         let visible = Arc::new(Visible::new(Index::default(), options.observer));
         let keys = Keys::under(&options.prefix);
         let view = Arc::new(View::new(client, keys, visible.clone(), options.clock, options.retention));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("store-etcd")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::Engine(Box::new(error)))?;
+        let runtime = own_runtime()?;
         let (queue, requests) = mpsc::unbounded_channel();
         let mut etcd = Etcd {
             runtime: Some(runtime),
@@ -126,9 +128,9 @@ impl Etcd {
             follower: Mutex::new(None),
         };
         let left = etcd.wait({
-            let view = view.clone();
+            let (view, purpose) = (view.clone(), options.purpose);
             async move {
-                load::claim(&view).await?;
+                load::claim(&view, &purpose).await?;
                 load::reload(&view).await
             }
         })?;
@@ -147,7 +149,7 @@ impl Etcd {
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let request = Request::Commit(Waiting { writes, reply, _place: place });
+        let request = Request::Commit(Waiting { writes, since: tokio::time::Instant::now(), reply, _place: place });
         self.queue.send(request).map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))
     }
@@ -207,6 +209,18 @@ impl Etcd {
         self.spawn(async move { meta::claim(&view, key, value).await }).await
     }
 
+    /// See [`crate::Store::moved`].
+    pub(crate) async fn moved(&self) -> Result<Option<String>> {
+        let view = self.view.clone();
+        self.spawn(async move { state::moved(&view).await }).await
+    }
+
+    /// See [`crate::Store::leave`].
+    pub(crate) async fn leave(&self, at: Revision, note: String) -> Result<()> {
+        let view = self.view.clone();
+        self.spawn(async move { state::leave(&view, at, &note).await }).await
+    }
+
     pub(crate) async fn close(&self) -> Result<()> {
         self.places.close();
         if self.closed.swap(true, Ordering::SeqCst) {
@@ -238,12 +252,24 @@ impl Etcd {
     /// [`Etcd::spawn`] for who cannot await; needs no runtime of the caller's.
     fn wait<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         let Some(runtime) = &self.runtime else { return Err(Error::Closed) };
-        let (send, receive) = std::sync::mpsc::channel();
-        runtime.spawn(async move {
-            let _nobody_waits = send.send(work.await);
-        });
-        receive.recv().unwrap_or(Err(Error::Closed))
+        wait_on(runtime, work)
     }
+}
+
+/// A thread of our own, so that no caller's runtime matters.
+fn own_runtime() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).thread_name("store-etcd").enable_all().build();
+    runtime.map_err(|error| Error::Engine(Box::new(error)))
+}
+
+/// Blocks the calling thread.
+fn wait_on<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let (send, receive) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let _nobody_waits = send.send(work.await);
+    });
+    receive.recv().unwrap_or(Err(Error::Closed))
 }
 
 impl Drop for Etcd {

@@ -14,6 +14,8 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// For reads while the cluster is known to be out of reach: somebody waits for the reason.
 pub(super) const IMPATIENCE: Duration = Duration::from_secs(2);
+/// How long one member has to take a connection before the next is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,12 +77,14 @@ struct Current {
     /// Counts connections, so that only the first who finds one broken leaves it.
     number: u64,
     connection: Option<Connection>,
+    /// When nobody could be reached last, and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl Client {
     /// `endpoints` is not empty.
     pub(super) fn new(endpoints: Vec<Endpoint>) -> Client {
-        let current = Current { at: 0, number: 0, connection: None };
+        let current = Current { at: 0, number: 0, connection: None, failed: None };
         Client { endpoints, current: tokio::sync::Mutex::new(current), revision: Mutex::new(0) }
     }
 
@@ -144,7 +148,8 @@ impl Client {
     ) -> Result<(A, bool), Trouble> {
         let mut sent = false;
         loop {
-            let why = match self.connection().await {
+            let connected = tokio::time::timeout_at(deadline, self.connection()).await;
+            let why = match connected.unwrap_or_else(|_| Err("no member can be reached in time".to_owned())) {
                 Err(why) => why,
                 Ok((connection, number)) => {
                     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
@@ -169,28 +174,52 @@ impl Client {
         }
     }
 
-    /// The connection in use, or a new one to the first member that takes it.
+    /// The connection in use, or a new one to the first member that takes it. Who waited while others tried in vain does not try again.
     async fn connection(&self) -> Result<(Connection, u64), String> {
+        let asked = Instant::now();
         let mut current = self.current.lock().await;
         if let Some(connection) = current.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok((connection.clone(), current.number));
         }
-        let mut why = String::new();
-        for _ in 0..self.endpoints.len() {
-            let endpoint = &self.endpoints[current.at % self.endpoints.len()];
-            match Connection::open(endpoint).await {
-                Ok(connection) => {
-                    current.number += 1;
-                    current.connection = Some(connection.clone());
-                    return Ok((connection, current.number));
-                }
-                Err(failure) => {
-                    why = failure.to_string();
-                    current.at += 1;
-                }
+        if let Some((_, why)) = current.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(why.clone());
+        }
+        match self.race(current.at).await {
+            Ok((at, connection)) => {
+                current.number += 1;
+                current.at = at;
+                current.connection = Some(connection.clone());
+                Ok((connection, current.number))
+            }
+            Err(why) => {
+                let why = format!("no member can be reached: {why}");
+                current.failed = Some((Instant::now(), why.clone()));
+                Err(why)
             }
         }
-        Err(format!("no member can be reached: {why}"))
+    }
+
+    /// Whichever member takes a connection first. One that says nothing holds the next up for a moment only.
+    async fn race(&self, first: usize) -> Result<(usize, Connection), String> {
+        let mut attempts = tokio::task::JoinSet::new();
+        for turn in 0..self.endpoints.len() {
+            let at = (first + turn) % self.endpoints.len();
+            let endpoint = self.endpoints[at].clone();
+            let head_start = HEAD_START * u32::try_from(turn).unwrap_or(u32::MAX);
+            attempts.spawn(async move {
+                tokio::time::sleep(head_start).await;
+                (at, Connection::open(&endpoint).await)
+            });
+        }
+        let mut why = String::new();
+        while let Some(attempt) = attempts.join_next().await {
+            match attempt {
+                Ok((at, Ok(connection))) => return Ok((at, connection)),
+                Ok((_, Err(failure))) => why = failure.to_string(),
+                Err(ended) => why = ended.to_string(),
+            }
+        }
+        Err(why)
     }
 
     /// Goes on to the next member.

@@ -3,6 +3,7 @@
 use crate::engine::etcd::client::Trouble;
 use crate::engine::etcd::proto::{RangeRequest, get};
 use crate::engine::etcd::row::{FORMAT, Head};
+use crate::engine::etcd::state::{Purpose, State};
 use crate::engine::etcd::view::{Broken, Step, View, contiguous};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
@@ -30,23 +31,41 @@ pub(super) struct Loaded {
 enum Foreign {
     #[error("the prefix in etcd holds {0:?}, which this version does not know: a newer one wrote it, or somebody else")]
     Format(String),
+    #[error("what is there in etcd is not whole: {0} was not finished; run it again with the same target")]
+    Arriving(String),
+    #[error("what is there in etcd was moved {0}, and is not served any more")]
+    Moved(String),
+    #[error("there is no store of ours in etcd under this prefix")]
+    Nothing,
+    #[error("what was imported into etcd is not ours any more: another import has taken its place")]
+    TakenOver,
     #[error("etcd compacted away what was being read, {TRIES} times")]
     Compacted,
 }
 
-/// Marks an empty prefix as ours, and refuses one that is not.
-pub(super) async fn claim(view: &View) -> Result<()> {
+/// Whether the store may be opened for this purpose. Marks an empty prefix as ours if it is to be served from.
+pub(super) async fn claim(view: &View, purpose: &Purpose) -> Result<()> {
     let format = view.keys.format.clone();
-    let found = super::meta::claim(view, format, FORMAT.into()).await.map_err(|error| match error {
-        // Whether it is written already or not, nobody relies on it yet.
-        Error::Unknown(why) => Error::Unavailable(why),
-        error => error,
-    })?;
-    if found.as_ref() != FORMAT {
-        let text = String::from_utf8_lossy(&found).chars().take(64).collect();
-        return Err(Error::Engine(Box::new(Foreign::Format(text))));
+    let refuse = |why: Foreign| Err(Error::Engine(Box::new(why)));
+    let found = match purpose {
+        Purpose::Serve => super::meta::claim(view, format, FORMAT.into()).await.map_err(|error| match error {
+            // Whether it is written already or not, nobody relies on it yet.
+            Error::Unknown(why) => Error::Unavailable(why),
+            error => error,
+        })?,
+        _ => match super::meta::read(view, format).await? {
+            Some(found) => found,
+            None => return refuse(Foreign::Nothing),
+        },
+    };
+    match (purpose, State::of(&found)) {
+        (Purpose::Arriving(mark), _) if *mark == found => Ok(()),
+        (Purpose::Arriving(_), _) => refuse(Foreign::TakenOver),
+        (_, State::Ours) | (Purpose::Leave, State::Moved(_)) => Ok(()),
+        (_, State::Arriving(note)) => refuse(Foreign::Arriving(note)),
+        (_, State::Moved(note)) => refuse(Foreign::Moved(note)),
+        (_, State::Foreign(text)) => refuse(Foreign::Format(text)),
     }
-    Ok(())
 }
 
 /// Reads everything anew. Watchers whose place in history is gone learn it; the others go on.
@@ -88,7 +107,8 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
     let mut loaded = Loaded { head, index: Index::new(head.oldest), trail, history_bytes: 0, left };
     let mut from = view.keys.row(Place::NONE);
     loop {
-        let range = RangeRequest { key: from, range_end: view.keys.end_of_rows(), limit: PAGE, revision };
+        let range =
+            RangeRequest { key: from, range_end: view.keys.end_of_rows(), limit: PAGE, revision, keys_only: false };
         let page = match view.client.range(range).await {
             Ok(page) => page,
             Err(trouble) if trouble.is_compacted() => return Err(Scan::Compacted),

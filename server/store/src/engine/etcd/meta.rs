@@ -17,7 +17,9 @@ pub(super) async fn all(view: &View) -> Result<Vec<(String, Bytes)>> {
     let start = key.len();
     let found = view.client.range(RangeRequest { key, range_end, ..RangeRequest::default() }).await;
     let found = found.map_err(Trouble::of_read)?.kvs.into_iter();
-    Ok(found.map(|kv| (String::from_utf8_lossy(&kv.key[start..]).into_owned(), kv.value)).collect())
+    let found = found.map(|kv| (String::from_utf8_lossy(&kv.key[start..]).into_owned(), kv.value));
+    // The engine's own begin with a dot.
+    Ok(found.filter(|(name, _)| !name.starts_with('.')).collect())
 }
 
 /// Putting the same value twice is putting it once, so it may be tried again.

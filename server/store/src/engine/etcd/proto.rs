@@ -27,6 +27,8 @@ pub(super) struct RangeRequest {
     pub limit: i64,
     #[prost(int64, tag = "4")]
     pub revision: i64,
+    #[prost(bool, tag = "8")]
+    pub keys_only: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -51,6 +53,9 @@ pub(super) struct PutRequest {
 pub(super) struct DeleteRangeRequest {
     #[prost(bytes = "bytes", tag = "1")]
     pub key: Bytes,
+    /// Empty: this one key.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub range_end: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -186,7 +191,12 @@ pub(super) fn put(key: Bytes, value: Bytes) -> RequestOp {
 }
 
 pub(super) fn delete(key: Bytes) -> RequestOp {
-    Request::Delete(DeleteRangeRequest { key }).into()
+    delete_range(key, Bytes::new())
+}
+
+/// From a key up to another, which stays.
+pub(super) fn delete_range(key: Bytes, range_end: Bytes) -> RequestOp {
+    Request::Delete(DeleteRangeRequest { key, range_end }).into()
 }
 
 /// The key holds exactly this; `None`: there is no such key.

@@ -29,6 +29,16 @@ impl Keys {
         format!("{}log/{:016x}", self.prefix, place.0).into()
     }
 
+    /// Before every key under the prefix.
+    pub(super) fn first(&self) -> Bytes {
+        self.prefix.clone().into()
+    }
+
+    /// The first key after every one under the prefix.
+    pub(super) fn end(&self) -> Bytes {
+        format!("{}0", self.prefix.trim_end_matches('/')).into()
+    }
+
     /// The first key after every row.
     pub(super) fn end_of_rows(&self) -> Bytes {
         format!("{}log0", self.prefix).into()

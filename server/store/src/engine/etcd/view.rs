@@ -163,7 +163,7 @@ impl View {
             key: self.keys.row(Place(Place::last_of(after).0 + 1)),
             range_end: self.keys.end_of_rows(),
             limit,
-            revision: 0,
+            ..RangeRequest::default()
         };
         let ops = vec![get(self.keys.head.clone()), Request::Range(rows).into()];
         let mut found = self.client.read(ops, self.patience()).await.map_err(Trouble::of_read)?.ranges();

@@ -28,6 +28,8 @@ const BATCH_ROWS: usize = MOST_OPS - 1;
 const BATCH_BYTES: usize = 1 << 20;
 /// What a row costs beside its body.
 const ROW_OVERHEAD: usize = 256;
+/// A batch has so much time at least, also when it had to wait for others.
+const LEAST: Duration = Duration::from_secs(1);
 /// How often a batch may find that another replica was first.
 const TRIES: usize = 200;
 
@@ -50,6 +52,8 @@ pub(super) enum Request {
 /// A transaction waiting for its batch.
 pub(super) struct Waiting {
     pub writes: Vec<Write>,
+    /// When it was asked for.
+    pub since: Instant,
     pub reply: oneshot::Sender<Result<Committed>>,
     pub _place: OwnedSemaphorePermit,
 }
@@ -142,7 +146,10 @@ impl Writer {
 
     /// Commits what can be, and answers what became of each transaction.
     async fn try_commit(&self, waiting: &[Waiting]) -> Result<(Attempt, Vec<Result<Range<usize>>>)> {
-        let deadline = Instant::now() + PATIENCE;
+        // Nobody waits longer than that, however many batches were before.
+        let now = Instant::now();
+        let oldest = waiting.iter().map(|waiting| waiting.since).min().unwrap_or(now);
+        let deadline = (oldest + PATIENCE).max(now + LEAST);
         for tried in 0..TRIES {
             let mut attempt = self.attempt(waiting).await?;
             let done = if attempt.batch.rows.is_empty() {

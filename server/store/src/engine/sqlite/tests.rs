@@ -323,3 +323,19 @@ fn nothing_is_imported_over_leftovers() {
         assert!(error.starts_with(&format!("{} is there already", leftover.display())), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_store_that_was_left_says_so_at_every_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("otternauts.db");
+    let store = Store::sqlite(SqliteOptions::new(&path)).unwrap();
+    let at = store.commit(vec![put("a", 1)]).await.unwrap().revision;
+    assert_eq!(store.moved().await.unwrap(), None);
+    assert!(store.leave(at + 1, "to the moon").await.is_err());
+    store.leave(at, "to the moon").await.unwrap();
+    store.close().await.unwrap();
+    let store = Store::sqlite(SqliteOptions::new(&path)).unwrap();
+    assert_eq!(store.moved().await.unwrap().as_deref(), Some("to the moon"));
+    assert!(store.metas().await.unwrap().is_empty(), "it does not go along");
+    store.close().await.unwrap();
+}
