@@ -5,7 +5,7 @@ use crate::notify::receiver::{Answer, Receiver};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use otternauts_harness::{Otter, OtterOptions, until};
+use otternauts_harness::{Otter, OtterOptions, ports, until};
 use prost::Message as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -138,10 +138,7 @@ fn nothing_of_secrets_and_nothing_that_stays_open_is_traced() {
 #[test]
 fn a_collector_that_is_dead_or_silent_costs_only_spans() {
     let silent = Receiver::start(|_| Answer::Silence);
-    let dead = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        format!("http://{}", listener.local_addr().expect("its address"))
-    };
+    let dead = format!("http://127.0.0.1:{}", ports::free());
     for endpoint in [dead, silent.url("")] {
         let mut env = vec![("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint.clone())];
         env.push(("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "50".to_owned()));

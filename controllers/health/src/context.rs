@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 /// Stacks of swarms that are remembered, ours and others'.
 const WARDS: usize = 10_000;
 /// What holds when we begin is not taken back before everybody was asked, or this has passed.
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(90);
 /// An Event's note must be shorter than 1 KiB.
 const NOTE: usize = 250;
 

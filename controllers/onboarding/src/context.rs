@@ -2,6 +2,7 @@
 
 use crate::observed::Managers;
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::Secret as SecretObject;
 use kube::api::{Api, ObjectMeta};
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const ELECTION: Duration = Duration::from_secs(120);
 /// How long a manager may take to answer before the next one is asked (OT-27).
 const MANAGER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long they may take when all others do not answer either: a busy machine is slow, not gone.
+const LAST_PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Context {
     pub client: Client,
@@ -126,15 +129,28 @@ impl Context {
     /// The first manager of the swarm that answers and has a say (OT-F16); else why there is none.
     pub async fn manager(&self, cluster: &str, swarm: &str, except: Option<&str>) -> Result<Manager, Managers> {
         let mut leaderless = false;
-        let candidates = futures::stream::iter(self.managers(cluster, except));
-        let mut answers = Box::pin(candidates.then(|server| async move {
-            let ask = async {
-                let docker = self.host(&server).await?.docker().await.ok()?;
-                let info = docker.info().await.ok()?;
-                Some(Manager { docker, info })
-            };
-            tokio::time::timeout(MANAGER_PATIENCE, ask).await.ok().flatten()
-        }));
+        let ask = |server: Arc<Server>| async move {
+            let docker = self.host(&server).await?.docker().await.ok()?;
+            let info = docker.info().await.ok()?;
+            Some(Manager { docker, info })
+        };
+        let late = Mutex::new(Vec::new());
+        let in_turn = futures::stream::iter(self.managers(cluster, except)).then(|server| {
+            let late = &late;
+            async move {
+                let answer = tokio::time::timeout(MANAGER_PATIENCE, ask(Arc::clone(&server))).await;
+                answer.unwrap_or_else(|_| {
+                    late.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+                    None
+                })
+            }
+        });
+        let again = futures::stream::once(async {
+            let late = std::mem::take(&mut *late.lock().unwrap_or_else(PoisonError::into_inner));
+            let all = late.into_iter().map(|server| tokio::time::timeout(LAST_PATIENCE, ask(server)));
+            all.collect::<FuturesUnordered<_>>().map(|answer| answer.ok().flatten())
+        });
+        let mut answers = Box::pin(in_turn.chain(again.flatten()));
         while let Some(answer) = answers.next().await {
             let Some(manager) = answer.filter(|m| m.info.swarm.control_available) else { continue };
             match manager.info.swarm.cluster_id.as_deref() {

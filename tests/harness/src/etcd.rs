@@ -3,7 +3,6 @@
 use crate::net::NetHost;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -87,14 +86,12 @@ impl Etcd {
     /// # Panics
     /// As [`Etcd::start`].
     pub fn start_with(count: usize, more: &[&str], tls: Option<EtcdTls>) -> Etcd {
-        let mut ports = free_ports(2 * count).into_iter();
-        let mut port = || ports.next().expect("as many as were asked for");
         let member = |number: usize| Member {
             name: format!("m{number}"),
             address: "127.0.0.1".to_owned(),
             enter: Vec::new(),
-            client: port(),
-            peer: port(),
+            client: crate::ports::free(),
+            peer: crate::ports::free(),
             running: None,
         };
         Etcd::of((0..count).map(member).collect(), more, tls)
@@ -290,11 +287,4 @@ impl Drop for Etcd {
         let _ended = self.janitor.kill();
         let _ended = self.janitor.wait();
     }
-}
-
-/// Ports that nobody listens on just now, all different.
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()
 }

@@ -7,6 +7,7 @@ pub mod kubectl;
 pub mod lab;
 pub mod net;
 pub mod otter;
+pub mod ports;
 pub mod skip;
 pub mod tmpfs;
 pub mod wait;

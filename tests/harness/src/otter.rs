@@ -54,7 +54,9 @@ impl Otter {
     /// When it does not get ready in two minutes; the log is in the message.
     pub fn start(options: OtterOptions) -> Self {
         let dir = tempfile::Builder::new().prefix("otter-it-").tempdir().expect("a temporary directory");
-        let mut otter = Self { options, dir, child: None, url: String::new() };
+        let address = options.host.as_ref().map_or("127.0.0.1", |host| host.address.as_str());
+        let url = format!("https://{address}:{}", crate::ports::free());
+        let mut otter = Self { options, dir, child: None, url };
         otter.boot();
         otter
     }
@@ -78,18 +80,17 @@ impl Otter {
 
     /// `otter serve` with the options, not started: for tests of refusals.
     pub fn serve_command(&self) -> Command {
-        let (mut command, address) = match &self.options.host {
-            None => (Command::new(&self.options.program), "127.0.0.1"),
+        let mut command = match &self.options.host {
+            None => Command::new(&self.options.program),
             Some(host) => {
                 let enter = host.enter();
                 let mut command = Command::new(&enter[0]);
                 command.args(&enter[1..]).arg(&self.options.program);
-                (command, host.address.as_str())
+                command
             }
         };
-        // The first start picks a free port; later ones keep it, so that clients can go on.
-        let free = format!("{address}:0");
-        let listen = self.url.strip_prefix("https://").unwrap_or(&free);
+        // The same at each start, so that clients can go on.
+        let listen = self.url.strip_prefix("https://").expect("it was made so");
         command.args(["serve", "--listen", listen, "--data-dir"]).arg(self.data_dir());
         if !self.options.controllers {
             command.arg("--controllers=none");

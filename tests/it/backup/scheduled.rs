@@ -4,7 +4,7 @@ use super::{key, offline, path};
 use crate::OTTER;
 use otternauts_harness::kubectl::run;
 use otternauts_harness::skip::skip;
-use otternauts_harness::{Otter, OtterOptions, until};
+use otternauts_harness::{Otter, OtterOptions, ports, until};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -143,7 +143,7 @@ fn s3(test: &str, log: &Path) -> Option<S3> {
         skip(test, "python3 has no moto[server]");
         return None;
     }
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port = ports::free();
     let log = std::fs::File::create(log).expect("a log");
     let child = Command::new("python3")
         .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])

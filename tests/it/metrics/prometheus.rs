@@ -4,9 +4,8 @@ use super::{program, work};
 use crate::notify::receiver::{Answer, Receiver};
 use crate::notify::{messages, notifier_of, webhook};
 use otternauts_dashboards::{alerts, boards, lint, rules};
-use otternauts_harness::{Otter, kubectl, until};
+use otternauts_harness::{Otter, kubectl, ports, until};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -55,11 +54,6 @@ impl Drop for Program {
     }
 }
 
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback has ports").port()
-}
-
 /// The committed rules, but for waiting times that no test waits for, and those of the mixin.
 fn write_rules(dir: &Path) {
     let read = |path: &str| std::fs::read_to_string(Path::new(ROOT).join(path)).expect("it is committed");
@@ -103,7 +97,7 @@ fn config(otter: &Otter, alertmanager: Option<&Program>) -> String {
 /// Prometheus on the committed rules; without it the test skips loudly.
 pub fn prometheus(test: &str, otter: &Otter, dir: &TempDir, alertmanager: Option<&Program>) -> Option<Program> {
     let mut command = program(test, "prometheus")?;
-    let port = free_port();
+    let port = ports::free();
     write_rules(dir.path());
     std::fs::write(dir.path().join("prometheus.yml"), config(otter, alertmanager)).expect("a file can be written");
     let at = |flag: &str, path: &str| format!("--{flag}={}", dir.path().join(path).display());
@@ -115,7 +109,7 @@ pub fn prometheus(test: &str, otter: &Otter, dir: &TempDir, alertmanager: Option
 /// Alertmanager that tells our own hook at once.
 fn alertmanager(test: &str, otter: &Otter, dir: &TempDir) -> Option<Program> {
     let mut command = program(test, "prometheus-alertmanager")?;
-    let port = free_port();
+    let port = ports::free();
     let data = otter.data_dir();
     let (token, ca) = (data.join("admin.token"), data.join("pki/ca.crt"));
     let (token, ca, hook) = (token.display(), ca.display(), format!("{}/hooks/alertmanager", otter.url));
@@ -136,7 +130,7 @@ fn incident(otter: &Otter) {
     let notifier = format!(
         "apiVersion: otternauts.dev/v1\nkind: Notifier\nmetadata: {{name: nobody, namespace: otternauts-system}}\n\
          spec: {{channel: {{webhook: {{url: 'http://127.0.0.1:{}/', secretRef: {{name: signing}}}}}}}}\n",
-        free_port()
+        ports::free()
     );
     let key = "--from-literal=key=a signing key of the tests, long enough";
     otter.kubectl(&["-n", "otternauts-system", "create", "secret", "generic", "signing", key]).ok();
