@@ -11,8 +11,11 @@ use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// About so many bytes make a part.
-const PART: usize = 64 << 10;
+/// What TLS takes at once. A part that fits goes out in whole records and one system call, and is small enough for the allocator
+/// to use its memory again and again.
+const BLOCK: usize = 64 << 10;
+/// From so many bytes on a part is sent: one more object of ordinary size still fits, and what HTTP puts around it.
+const PART: usize = BLOCK - (2 << 10);
 /// Parts that wait for a slow reader.
 const PARTS: usize = 4;
 /// The longest a list may take to be sent: as long as the history it is read from is kept.
@@ -73,7 +76,7 @@ impl Pieces {
     }
 
     async fn send(mut self, sender: &mut Sender) -> Result<(), Ended> {
-        let mut part = BytesMut::with_capacity(PART * 2);
+        let mut part = BytesMut::with_capacity(BLOCK);
         part.extend_from_slice(&self.head);
         let mut first = true;
         loop {
@@ -82,8 +85,7 @@ impl Pieces {
                 for item in items {
                     write_item(&mut part, &item, cut, &mut first);
                     if part.len() >= PART {
-                        sender.send(part.split().freeze()).await?;
-                        part.reserve(PART * 2);
+                        sender.send(std::mem::replace(&mut part, BytesMut::with_capacity(BLOCK)).freeze()).await?;
                     }
                 }
                 Ok(())

@@ -7,11 +7,12 @@ use crate::answer::{Body, BodyError};
 use crate::partial::write as write_partial;
 use crate::table::{Include, Tables};
 use bytes::Bytes;
-use futures::FutureExt;
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Target, WatchEvent, WatchSession};
 use otternauts_telemetry::watches::Watch;
 use serde_json::json;
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,6 +52,7 @@ impl Lines {
             Ok(object) => (kind, object),
             Err(status) => ("ERROR", crate::answer::escape(status.to_json()).into()),
         };
+        out.reserve(object.len() + 40);
         out.extend_from_slice(br#"{"type":""#);
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(br#"","object":"#);
@@ -120,14 +122,16 @@ pub fn body(
     session: WatchSession,
     lines: Lines,
     lasts: Duration,
-    shutdown: tokio::sync::watch::Receiver<bool>,
+    mut shutdown: tokio::sync::watch::Receiver<bool>,
     held: Held,
 ) -> Body {
     let end = Instant::now() + lasts;
     // Two bookmarks before the end (row W13), where the time allows.
-    let marks =
+    let marks: VecDeque<Instant> =
         [2, 1].into_iter().filter(|s| lasts > Duration::from_secs(*s)).map(|s| end - Duration::from_secs(s)).collect();
-    let state = State { session, lines, marks, end, shutdown, held, over: false, under_way: false };
+    let alarm = Box::pin(tokio::time::sleep_until(marks.front().copied().unwrap_or(end)));
+    let shutdown = Box::pin(async move { stopped(&mut shutdown).await });
+    let state = State { session, lines, marks, end, alarm, shutdown, held, over: false, under_way: false };
     Body::stream(futures::stream::unfold(state, |mut state| async move {
         let chunk = state.chunk().await?;
         Some((Ok::<Bytes, BodyError>(chunk), state))
@@ -137,9 +141,11 @@ pub fn body(
 struct State {
     session: WatchSession,
     lines: Lines,
-    marks: std::collections::VecDeque<Instant>,
+    marks: VecDeque<Instant>,
     end: Instant,
-    shutdown: tokio::sync::watch::Receiver<bool>,
+    /// Rings at the next mark, then at the end. It and the next field are made once: to wait for them costs an event nothing.
+    alarm: Pin<Box<tokio::time::Sleep>>,
+    shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
     held: Held,
     over: bool,
     /// Something was sent: a 410 now is a watch that was too slow, not one that began too late.
@@ -169,6 +175,7 @@ impl State {
                 Next::Event(event) => self.take(&mut out, event, &mut oldest),
                 Next::Time => match self.marks.pop_front() {
                     Some(_) => {
+                        self.alarm.as_mut().reset(self.marks.front().copied().unwrap_or(self.end));
                         if let Some(bookmark) = self.session.bookmark() {
                             self.lines.write(&mut out, bookmark);
                         }
@@ -178,8 +185,8 @@ impl State {
                 Next::Shutdown => self.over = true,
             }
             while !self.over && !out.is_empty() && out.len() < CHUNK {
-                let Some(event) = self.session.next().now_or_never() else { break };
-                self.take(&mut out, event, &mut oldest);
+                let Some(event) = self.session.ready() else { break };
+                self.take(&mut out, Some(event), &mut oldest);
             }
         }
         if let Some(committed) = oldest {
@@ -189,11 +196,10 @@ impl State {
     }
 
     async fn next(&mut self) -> Next {
-        let until = self.marks.front().copied().unwrap_or(self.end);
         tokio::select! {
             event = self.session.next() => Next::Event(event),
-            () = tokio::time::sleep_until(until) => Next::Time,
-            () = stopped(&mut self.shutdown) => Next::Shutdown,
+            () = self.alarm.as_mut() => Next::Time,
+            () = self.shutdown.as_mut() => Next::Shutdown,
         }
     }
 

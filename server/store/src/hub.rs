@@ -5,6 +5,7 @@
 //! log. Watchers of the same scope (a resource, a namespace, one object) wait together, so a commit wakes only those it
 //! concerns.
 
+use crate::bell::Bell;
 use crate::event::Event;
 use crate::key::{Range, Revision};
 use crate::planted::{Bug, planted};
@@ -34,6 +35,7 @@ pub(crate) struct Hub {
     /// Every event at or below it is in its topic.
     published: AtomicU64,
     closed: AtomicBool,
+    bell: Bell,
 }
 
 #[derive(Debug)]
@@ -87,7 +89,12 @@ pub(crate) struct Seat {
 
 impl Hub {
     pub(crate) fn new(revision: Revision) -> Hub {
-        Hub { topics: RwLock::new(HashMap::new()), published: AtomicU64::new(revision), closed: AtomicBool::new(false) }
+        Hub {
+            topics: RwLock::new(HashMap::new()),
+            published: AtomicU64::new(revision),
+            closed: AtomicBool::new(false),
+            bell: Bell::default(),
+        }
     }
 
     /// Takes in one committed batch, ordered, all revisions up to `revision` complete. Only the writer calls it.
@@ -107,8 +114,8 @@ impl Hub {
             self.topic(&resource).push(events, &mut wake);
         }
         self.published.store(revision, Ordering::Release);
-        for notify in wake {
-            notify.notify_waiters();
+        for (notify, watchers) in wake {
+            self.bell.ring(notify, watchers);
         }
     }
 
@@ -184,7 +191,7 @@ impl Hub {
 }
 
 impl Topic {
-    fn push(&self, events: Vec<Arc<Event>>, wake: &mut Vec<Arc<Notify>>) {
+    fn push(&self, events: Vec<Arc<Event>>, wake: &mut Vec<(Arc<Notify>, usize)>) {
         let mut state = self.state.write();
         for event in events {
             state.mark(&event, wake);
@@ -217,7 +224,7 @@ impl TopicState {
     }
 
     /// Notes an event in every group it concerns.
-    fn mark(&mut self, event: &Event, wake: &mut Vec<Arc<Notify>>) {
+    fn mark(&mut self, event: &Event, wake: &mut Vec<(Arc<Notify>, usize)>) {
         if self.groups.is_empty() {
             return;
         }
@@ -236,8 +243,8 @@ impl TopicState {
                 group.floor = oldest;
             }
             group.recent.push_back(event.revision);
-            if !wake.iter().any(|notify| Arc::ptr_eq(notify, &group.notify)) {
-                wake.push(group.notify.clone());
+            if !wake.iter().any(|(notify, _)| Arc::ptr_eq(notify, &group.notify)) {
+                wake.push((group.notify.clone(), group.watchers));
             }
         }
     }

@@ -9,6 +9,7 @@
 //! It knows nothing of HTTP, users, schemas or clocks beyond its own batching.
 
 mod batch;
+mod bell;
 mod cache;
 mod engine;
 mod error;

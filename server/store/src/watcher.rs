@@ -89,6 +89,23 @@ impl Watcher {
         }
     }
 
+    /// What is in the window already, without waiting; `None` leaves everything else to [`Watcher::next`].
+    pub fn ready(&mut self) -> Option<Vec<Arc<Event>>> {
+        match self.inner.visible.hub.pending(&self.seat, &self.range, self.cursor) {
+            Pending::Events(events, cursor) => {
+                self.hot = true;
+                self.deliver(&events, cursor);
+                Some(events)
+            }
+            Pending::Nothing(cursor) => {
+                self.hot = true;
+                self.cursor = cursor;
+                None
+            }
+            Pending::Behind(_) => None,
+        }
+    }
+
     /// The revision up to which everything of the range has been delivered: what a bookmark may say (B13). Never below
     /// the revision the watch started after.
     pub fn progress(&mut self) -> Revision {

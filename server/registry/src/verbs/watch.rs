@@ -128,6 +128,17 @@ impl WatchSession {
         }
     }
 
+    /// An event that is there already; `None` when [`WatchSession::next`] would have to wait or to read.
+    pub fn ready(&mut self) -> Option<WatchEvent> {
+        loop {
+            if let Some(event) = self.next_ready() {
+                return Some(event);
+            }
+            let events = self.watcher.as_mut()?.ready()?;
+            self.take(Ok(WatchItem::Events(events)));
+        }
+    }
+
     /// A bookmark for the end of a watch (row W13): the version up to which everything has been sent. `None` when the client did
     /// not ask for bookmarks.
     pub fn bookmark(&mut self) -> Option<WatchEvent> {
