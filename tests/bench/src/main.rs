@@ -39,12 +39,15 @@ struct Args {
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
-    /// How often each figure is taken; the median counts.
+    /// How often each figure is taken; the median counts. 0: only the size of the program is told.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Objects in the collection that is listed on every server.
     #[arg(long, default_value_t = 10_000)]
     objects: usize,
+    /// Objects that every server holds when its memory is read.
+    #[arg(long, default_value_t = 50_000)]
+    held: usize,
     /// Objects in the collection that is listed on the otter alone, whole and by 32 clients at once; 0: not measured.
     #[arg(long, default_value_t = 100_000)]
     large: usize,
@@ -60,9 +63,30 @@ struct Args {
     /// Seconds of the idle measurement.
     #[arg(long, default_value_t = 20)]
     idle: u64,
+    /// Only these measurements; without it all of them. Those of the otter alone need no other before them.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Serve what lies in this folder: the limit that others are measured by.
     #[arg(long, hide = true)]
     plain: Option<PathBuf>,
+}
+
+/// What is measured, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Writes,
+    Reads,
+    Limits,
+    Watches,
+    Processes,
+    Large,
+    Startup,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 #[tokio::main]
@@ -71,6 +95,9 @@ async fn main() -> Result<()> {
     load::allow_many_files();
     if let Some(dir) = &args.plain {
         return limits::serve(dir).await;
+    }
+    if args.rounds == 0 {
+        return size::print(&args.otter, &args.map);
     }
     let started = match &args.kubeconfig {
         Some(_) => None,
@@ -88,18 +115,37 @@ async fn main() -> Result<()> {
     for target in &targets {
         load::prepare(target).await.with_context(|| format!("preparing {}", target.name))?;
     }
-    let mut bench = Bench { args: &args, targets: &targets, otter: started.as_ref(), rows: Vec::new() };
-    bench.writes().await?;
-    bench.reads().await?;
-    bench.limits().await?;
-    bench.watches().await?;
-    bench.processes().await?;
-    bench.large().await?;
+    let mut bench = Bench {
+        args: &args,
+        targets: &targets,
+        otter: started.as_ref(),
+        rows: Vec::new(),
+        filled: vec![0; targets.len()],
+        processes: targets.iter().map(|target| process::listening_on(target.port)).collect(),
+    };
+    if args.wants(Part::Writes) {
+        bench.writes().await?;
+    }
+    if args.wants(Part::Reads) {
+        bench.reads().await?;
+    }
+    if args.wants(Part::Limits) {
+        bench.limits().await?;
+    }
+    if args.wants(Part::Watches) {
+        bench.watches().await?;
+    }
+    if args.wants(Part::Processes) {
+        bench.processes().await?;
+    }
+    if args.wants(Part::Large) {
+        bench.large().await?;
+    }
     let mut rows = bench.rows;
     for target in &targets {
         load::clean(target).await?;
     }
-    if started.is_some() {
+    if started.is_some() && args.wants(Part::Startup) {
         drop(started);
         rows.extend(startup::measure(&args.otter, args.huge).await?);
     }
@@ -117,34 +163,69 @@ struct Bench<'a> {
     /// Of the first target, when we started it: what can only be seen from beside it is measured too.
     otter: Option<&'a Otter>,
     rows: Vec<Row>,
+    /// How many objects the listed collection of each target has.
+    filled: Vec<usize>,
+    /// The server process of each target, where it runs on this machine.
+    processes: Vec<Option<u32>>,
 }
 
 impl Bench<'_> {
+    /// A row of what an operation costs the server: it depends less on what else the machine does than the time does.
+    fn cost(&self, of: &str) -> Row {
+        self.row(format!("CPU of the server for a {of}, us"), Better::Lower)
+    }
+
+    /// Brings the listed collection of the first targets to so many objects, if it has fewer.
+    async fn fill(&mut self, targets: usize, objects: usize) -> Result<()> {
+        for (target, have) in self.targets.iter().zip(&mut self.filled).take(targets) {
+            load::fill(target, *have, objects).await?;
+            *have = objects.max(*have);
+        }
+        Ok(())
+    }
+
     fn row(&self, what: String, better: Better) -> Row {
         Row::new(what, better, self.targets.len())
+    }
+
+    /// Runs one measurement on one target and puts down what CPU its server took, in microseconds for each of `count` operations.
+    async fn costed<T>(
+        &self,
+        row: &mut Row,
+        target: usize,
+        count: usize,
+        measured: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(pid) = self.processes[target] else { return measured.await };
+        let before = process::cpu_seconds(pid)?;
+        let result = measured.await?;
+        #[allow(clippy::cast_precision_loss, reason = "a count")]
+        row.add(target, (process::cpu_seconds(pid)? - before) * 1e6 / count as f64);
+        Ok(result)
     }
 
     async fn writes(&mut self) -> Result<()> {
         for (clients, objects) in [(1, 400), (16, 2_000), (64, 6_400), (256, 10_240)] {
             let row = |what: &str| self.row(format!("{what}/s, {clients} clients"), Better::Higher);
             let mut rows = [row("creates"), row("updates"), row("deletes")];
+            let mut cost = self.cost(&format!("create, update and delete, {clients} clients"));
             for round in 0..self.args.rounds {
                 for (i, target) in self.targets.iter().enumerate() {
-                    let rates = load::writes(target, clients, objects, round).await?;
+                    let writes = load::writes(target, clients, objects, round);
+                    let rates = self.costed(&mut cost, i, objects * 3, writes).await?;
                     rows.iter_mut()
                         .zip([rates.creates, rates.updates, rates.deletes])
                         .for_each(|(row, n)| row.add(i, n));
                 }
             }
             self.rows.extend(rows.map(Row::said));
+            self.rows.push(cost.said());
         }
         Ok(())
     }
 
     async fn reads(&mut self) -> Result<()> {
-        for target in self.targets {
-            load::fill(target, 0, self.args.objects).await?;
-        }
+        self.fill(self.targets.len(), self.args.objects).await?;
         let n = self.args.objects;
         let lists: [(String, usize, &str, usize); 4] = [
             (format!("list of {n} whole, ms"), 1, "", n),
@@ -153,22 +234,25 @@ impl Bench<'_> {
             (format!("list of {n} by 32 clients, ms until all have it"), 32, "", n),
         ];
         for (what, clients, query, at_least) in lists {
+            let mut cost = self.cost(what.split(',').next().unwrap_or_default());
             let mut row = self.row(what, Better::Lower);
             for _ in 0..self.args.rounds {
                 for (i, target) in self.targets.iter().enumerate() {
-                    row.add(i, load::list(target, clients, query, at_least).await?);
+                    let list = load::list(target, clients, query, at_least);
+                    row.add(i, self.costed(&mut cost, i, clients, list).await?);
                 }
             }
-            self.rows.push(row.said());
+            self.rows.extend([row.said(), cost.said()]);
         }
         for (clients, gets) in [(1, 2_000), (64, 16_000)] {
+            let mut cost = self.cost(&format!("get, {clients} clients"));
             let mut row = self.row(format!("gets/s, {clients} clients"), Better::Higher);
             for _ in 0..self.args.rounds {
                 for (i, target) in self.targets.iter().enumerate() {
-                    row.add(i, load::gets(target, clients, gets).await?);
+                    row.add(i, self.costed(&mut cost, i, gets, load::gets(target, clients, gets)).await?);
                 }
             }
-            self.rows.push(row.said());
+            self.rows.extend([row.said(), cost.said()]);
         }
         let mut row = self.row("mixed/s (70 % get, 10 % list, create, delete), 64 clients".to_owned(), Better::Higher);
         for round in 0..self.args.rounds {
@@ -183,6 +267,7 @@ impl Bench<'_> {
     /// Beside what the machine can do at all with the same bytes, in turn with it.
     async fn limits(&mut self) -> Result<()> {
         let Some(otter) = self.otter else { return Ok(()) };
+        self.fill(1, self.args.objects).await?;
         let target = &self.targets[0];
         let plain = limits::Plain::start(&otter.data(), &load::one(target).await?, &load::whole(target).await?)?;
         let limit = plain.target()?;
@@ -229,19 +314,25 @@ impl Bench<'_> {
     async fn fan_out(&mut self, what: &str, load: Load, targets: usize) -> Result<()> {
         let mut p50 = self.row(format!("{what}, p50 ms"), Better::Lower);
         let mut p99 = self.row(format!("{what}, p99 ms"), Better::Lower);
+        let mut cost = self.cost(&format!("delivery of {what}"));
+        let deliveries = load.watchers * load.events / load.collections;
         for round in 0..self.args.rounds {
             for (i, target) in self.targets.iter().take(targets).enumerate() {
-                let latency = watch::fan_out(target, load, round).await?;
+                let fan_out = watch::fan_out(target, load, round);
+                let latency = self.costed(&mut cost, i, deliveries, fan_out).await?;
                 p50.add(i, latency.p50_ms);
                 p99.add(i, latency.p99_ms);
             }
         }
-        self.rows.extend([p50.said(), p99.said()]);
+        self.rows.extend([p50.said(), p99.said(), cost.said()]);
         Ok(())
     }
 
     async fn processes(&mut self) -> Result<()> {
-        let mut memory = self.row("resident memory, MiB".to_owned(), Better::Lower);
+        self.fill(self.targets.len(), self.args.held).await?;
+        let held = self.args.held.max(self.args.objects);
+        let mut memory =
+            self.row(format!("resident memory with {held} objects, after all of this, MiB"), Better::Lower);
         let mut idle = self.row(format!("idle CPU over {} s, % of a core", self.args.idle), Better::Lower);
         for (i, target) in self.targets.iter().enumerate() {
             let Some(pid) = process::listening_on(target.port) else { continue };
@@ -258,8 +349,8 @@ impl Bench<'_> {
     /// Lists of many objects, and what 32 of them at once cost the server in memory.
     async fn large(&mut self) -> Result<()> {
         let (Some(otter), n @ 1..) = (self.otter, self.args.large) else { return Ok(()) };
+        self.fill(1, n).await?;
         let target = &self.targets[0];
-        load::fill(target, self.args.objects, n).await?;
         let mut whole = self.row(format!("list of {n} whole, ms"), Better::Lower);
         let mut many = self.row(format!("list of {n} by 32 clients, ms until all have it"), Better::Lower);
         let mut grown = self.row(format!("MiB more while 32 clients list {n}"), Better::Lower);

@@ -79,7 +79,11 @@ fn owners(map: &str) -> BTreeMap<String, u64> {
             continue;
         };
         if stored {
-            let owner = section.split_once("_ZN").and_then(|(_, name)| namespace(name)).unwrap_or_else(|| object(file));
+            let owner = match section.split_once("_ZN") {
+                Some((_, name)) => namespace(name).unwrap_or_else(|| object(file)),
+                None if section.starts_with(".eh_frame") => "unwinding".to_owned(),
+                None => object(file),
+            };
             *sizes.entry(owner).or_default() += size;
         }
     }
@@ -91,8 +95,12 @@ fn namespace(mangled: &str) -> Option<String> {
     let digits = mangled.len() - mangled.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let length: usize = mangled[..digits].parse().ok()?;
     let mut first = mangled.get(digits..digits + length)?;
-    while let Some(rest) =
-        first.strip_prefix('_').or_else(|| first.strip_prefix('$').and_then(|r| r.split_once('$')).map(|r| r.1))
+    // `<T as trait>` of any type belongs to the trait.
+    first = first.strip_prefix("_$LT$T$u20$as$u20$").unwrap_or(first);
+    while let Some(rest) = first
+        .strip_prefix('_')
+        .or_else(|| first.strip_prefix("mut$u20$"))
+        .or_else(|| first.strip_prefix('$').and_then(|r| r.split_once('$')).map(|r| r.1))
     {
         first = rest;
     }
@@ -148,12 +156,15 @@ mod tests {
             10 10 100 16 .text\n\
             10 10 20 16         /x/otter-0123.rcgu.o:(.text._ZN5tokio7runtime4park17h0E)\n\
             10 10 20 1                 tokio::runtime::park\n\
-            30 30 30 16         /x/otter-0123.rcgu.o:(.text._ZN60_$LT$$RF$h2..frame..Head$u20$as$u20$core..fmt..Debug$GT$3fmt17h0E)\n\
+            20 20 10 16         /x/otter-0123.rcgu.o:(.eh_frame+0x10)\n\
+            30 30 30 16         /x/otter-0123.rcgu.o:(.text._ZN64_$LT$$RF$mut$u20$h2..frame..Head$u20$as$u20$core..fmt..Debug$GT$3fmt17h0E)\n\
             60 60 40 16         /x/liblibsqlite3_sys-0123456789abcdef.rlib(sqlite3.o):(.text.balance)\n\
             0 0 999 1 .debug_info\n\
             0 0 999 1         /x/otter-0123.rcgu.o:(.debug_info)\n";
-        let expected = [("h2".to_owned(), 0x30), ("libsqlite3_sys".to_owned(), 0x40), ("tokio".to_owned(), 0x20)];
-        assert_eq!(owners(map), expected.into());
+        let expected = [("h2", 0x30), ("libsqlite3_sys", 0x40), ("tokio", 0x20), ("unwinding", 0x10)];
+        assert_eq!(owners(map), expected.map(|(owner, size)| (owner.to_owned(), size)).into());
+        let trait_of_any = "52_$LT$T$u20$as$u20$kube_runtime..watcher..ApiMode$GT$4list17h0E";
+        assert_eq!(namespace(trait_of_any).as_deref(), Some("kube_runtime"));
         assert_eq!((component("libsqlite3_sys"), component("h2"), component("core")), ("database", "HTTP", REST.0));
     }
 }
