@@ -1,5 +1,7 @@
 //! Several `otter serve` on one etcd cluster of three members: one control plane, whoever answers (N1 to N3, P1, P8, P11).
 
+mod backups;
+mod keys;
 mod load;
 mod partitions;
 

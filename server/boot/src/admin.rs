@@ -145,6 +145,7 @@ fn send(made: &Made, chunks: &mpsc::Sender<Result<Bytes, BodyError>>) -> anyhow:
 }
 
 async fn rotate_root(keys: &Keys) -> anyhow::Result<Progress> {
+    keys.check_alone()?;
     anyhow::ensure!(
         keys.root_in_data_directory(),
         "the root key is not in the data directory, so this server cannot replace it. Stop it, and run: otter keys rotate --root \

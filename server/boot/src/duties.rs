@@ -3,6 +3,7 @@
 use crate::config::Controllers;
 use crate::controllers;
 use crate::leadership::{Elector, Term};
+use crate::scheduled::Scheduled;
 use crate::{inside, process};
 use otternauts_fleet::Fleet;
 use otternauts_fleet::fence::{self, Right};
@@ -26,6 +27,8 @@ pub struct Duties {
     pub metrics: Arc<Metrics>,
     /// Where the deeds of rules are noted.
     pub deeds: Audit,
+    /// Backups on a schedule, if there is one: one replica makes them.
+    pub scheduled: Option<Arc<Scheduled>>,
 }
 
 impl Duties {
@@ -64,7 +67,13 @@ impl Duties {
     }
 
     async fn keep_house(self, stop: CancellationToken) {
-        Box::pin(self.registry.run_housekeeping(stop.cancelled_owned())).await;
+        let house = Box::pin(self.registry.run_housekeeping(stop.clone().cancelled_owned()));
+        let backups = Box::pin(async {
+            if let Some(scheduled) = &self.scheduled {
+                scheduled.run(stop).await;
+            }
+        });
+        tokio::join!(house, backups);
     }
 
     /// Controllers may change servers for this term, and no longer.

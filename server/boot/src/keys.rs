@@ -3,6 +3,7 @@
 use crate::data_dir::DataDir;
 use crate::seal::{self, Unlocked};
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use otternauts_registry::Registry;
 use otternauts_store::Store;
 use otternauts_vault::{Change, Identity, Vault};
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How often history is forgotten and looked through again before a rotation says that it does not end.
 const ROUNDS: usize = 5;
@@ -23,10 +25,10 @@ pub struct Keys {
     /// Not ours: the lock on the directory ends with the server, not with the last request.
     data: Weak<DataDir>,
     from_data_dir: bool,
-    /// Other replicas hold the keyring too.
-    replicated: bool,
-    /// The root key, for the test of backups and for nothing else.
-    root: Mutex<Arc<Identity>>,
+    /// The root key, for the test of backups and for what other replicas do to the keyring.
+    root: Arc<Mutex<Arc<Identity>>>,
+    /// The keyring as the store has it.
+    kept: Arc<Mutex<Bytes>>,
     busy: tokio::sync::Mutex<()>,
 }
 
@@ -75,43 +77,16 @@ pub enum Progress {
 }
 
 impl Keys {
-    pub fn new(
-        registry: Registry,
-        vault: Arc<Vault>,
-        data: &Arc<DataDir>,
-        identity: Identity,
-        from_data_dir: bool,
-    ) -> Self {
-        let data = Arc::downgrade(data);
-        let (root, busy) = (Mutex::new(Arc::new(identity)), tokio::sync::Mutex::default());
-        Self { registry, vault, data, from_data_dir, replicated: false, root, busy }
-    }
-
-    /// Opens the keys of a store, and the registry over it.
+    /// Opens the keys of a store, and the registry over it. Keys that another replica makes or drops are followed from here on.
     pub async fn open(data: &Arc<DataDir>, store: Store, unlocked: Unlocked) -> anyhow::Result<Self> {
         let Unlocked { vault, identity, from_data_dir } = unlocked;
-        let vault = Arc::new(vault);
+        let (vault, data) = (Arc::new(vault), Arc::downgrade(data));
+        let (root, kept) = (Arc::new(Mutex::new(Arc::new(identity))), Arc::new(Mutex::new(Bytes::new())));
+        let follow = follow(Arc::clone(&vault), Arc::clone(&root), Arc::clone(&kept));
+        store.follow(seal::META, follow).await.context("cannot read the store's keyring")?;
         let registry = Registry::new(store, Arc::clone(&vault), Arc::new(crate::clock::now)).await;
         let registry = registry.context("cannot start the registry")?;
-        Ok(Self::new(registry, vault, data, identity, from_data_dir))
-    }
-
-    /// Whether other replicas may hold the keyring in memory.
-    #[must_use]
-    pub fn replicated(self, replicated: bool) -> Self {
-        Self { replicated, ..self }
-    }
-
-    pub fn is_replicated(&self) -> bool {
-        self.replicated
-    }
-
-    /// Other replicas would go on sealing with the old key, and could not open what the new one seals.
-    fn must_be_alone(&self) -> anyhow::Result<()> {
-        if self.replicated {
-            bail!("with --store etcd the keys cannot be changed: other replicas hold them too and are not told yet");
-        }
-        Ok(())
+        Ok(Self { registry, vault, data, from_data_dir, root, kept, busy: tokio::sync::Mutex::default() })
     }
 
     /// Keeps the keys from changing for as long as the guard lives.
@@ -136,12 +111,18 @@ impl Keys {
         &self.registry
     }
 
+    /// What another replica has done to the keyring until now is known when this answers.
+    async fn see_others(&self) -> anyhow::Result<()> {
+        self.registry.store().fresh().await.context("cannot read the store")
+    }
+
     /// A rotation was begun and not ended.
     pub fn is_rotating(&self) -> bool {
         self.vault.key_numbers().len() > 1
     }
 
     pub async fn list(&self) -> anyhow::Result<Listing> {
+        self.see_others().await?;
         let rows = self.registry.sealed_under().await.context("cannot look through the store")?.rows;
         let count = |number: u32| Key { number, rows: rows.get(&number).copied().unwrap_or(0) };
         Ok(Listing {
@@ -156,9 +137,8 @@ impl Keys {
 
     /// A new data key for every sealed object. Where one was begun before, that one is ended and no other begun.
     pub async fn rotate(&self, mut tell: impl FnMut(Progress) + Send) -> anyhow::Result<()> {
-        self.check_alone()?;
-        self.must_be_alone()?;
         let _alone = self.busy.lock().await;
+        self.see_others().await?;
         let resumed = self.is_rotating();
         if !resumed {
             let change = self.vault.with_new_key()?;
@@ -186,11 +166,7 @@ impl Keys {
         store.forget(store.oldest()).await.context("cannot empty the write-ahead log")?;
         let active = self.vault.active_key();
         tell(Progress::Done { active, dropped: before.into_iter().filter(|number| *number != active).collect() });
-        let vault = Arc::clone(&self.vault);
-        tokio::spawn(async move {
-            tokio::time::sleep(RETIREMENT).await;
-            vault.forget_retired();
-        });
+        retire(&Handle::current(), Arc::clone(&self.vault));
         Ok(())
     }
 
@@ -215,21 +191,23 @@ impl Keys {
     /// A new root key. The data keys stay as they are, so no object is touched.
     pub async fn rotate_root(&self, next: Identity, keep_file: bool) -> anyhow::Result<Progress> {
         self.check_alone()?;
-        self.must_be_alone()?;
         let _alone = self.busy.lock().await;
         let data = self.data()?;
         seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;
+        let kept = self.registry.store().meta(seal::META).await.context("cannot read the store's keyring")?;
+        *self.kept.lock() = kept.unwrap_or_default();
         let root = next.recipient();
         *self.root.lock() = Arc::new(next);
         tracing::warn!(%root, "the root key was replaced: keep a copy of the new one in a safe place");
         Ok(Progress::Root { root })
     }
 
-    /// Other replicas would go on with the keyring they have read at their start.
-    fn check_alone(&self) -> anyhow::Result<()> {
+    /// Each replica has the root key in a place of its own, which nobody else can write.
+    pub fn check_alone(&self) -> anyhow::Result<()> {
         if self.registry.store().is_shared() {
             bail!(
-                "keys cannot be replaced while several replicas may use the store: this build does it with the SQLite store only"
+                "with --store etcd the root key cannot be replaced: each replica has its own copy of it, and would not start again; \
+                 otter keys rotate without --root replaces the data key"
             );
         }
         Ok(())
@@ -239,8 +217,56 @@ impl Keys {
         self.from_data_dir
     }
 
+    /// Of two replicas that do it at once, one succeeds.
     async fn keep(&self, change: &Change) -> anyhow::Result<()> {
-        let kept = self.registry.store().set_meta(seal::META, change.wrapped().to_vec().into()).await;
-        kept.context("cannot store the keyring")
+        let (before, after) = (self.kept.lock().clone(), Bytes::copy_from_slice(change.wrapped()));
+        let done = self.registry.store().replace_meta(seal::META, &before, after.clone()).await;
+        if !done.context("cannot store the keyring")? {
+            bail!("another replica changes the keys just now; when it is done, look at otter keys list");
+        }
+        *self.kept.lock() = after;
+        Ok(())
     }
+}
+
+/// Takes over what another replica has kept: before any row can be read here that names a new key.
+fn follow(
+    vault: Arc<Vault>,
+    root: Arc<Mutex<Arc<Identity>>>,
+    kept: Arc<Mutex<Bytes>>,
+) -> Arc<dyn Fn(Bytes) -> bool + Send + Sync> {
+    let runtime = Handle::current();
+    Arc::new(move |value| {
+        if *kept.lock() == value {
+            return true;
+        }
+        let identity = Arc::clone(&root.lock());
+        let change = match vault.adopt(&identity, &value) {
+            Ok(change) => change,
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::error!(error = %format_args!("{error:#}"), "the keyring was replaced by one that does not open here");
+                return false;
+            }
+        };
+        let before = vault.key_numbers();
+        vault.install(change);
+        let after = vault.key_numbers();
+        if before != after {
+            tracing::info!(?before, ?after, "another replica has changed the data keys");
+        }
+        if before.iter().any(|number| !after.contains(number)) {
+            retire(&runtime, Arc::clone(&vault));
+        }
+        *kept.lock() = value;
+        true
+    })
+}
+
+/// Dropped keys open what slow watchers have in hand, and not for long.
+fn retire(runtime: &Handle, vault: Arc<Vault>) {
+    runtime.spawn(async move {
+        tokio::time::sleep(RETIREMENT).await;
+        vault.forget_retired();
+    });
 }

@@ -95,7 +95,7 @@ pub struct Scheduled {
 
 impl Scheduled {
     /// Runs until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(&self, stop: CancellationToken) {
         let kind = self.plan.target.kind();
         let (mut last, mut tested, mut pause, mut failing) = (self.newest().await, None, FIRST_PAUSE, false);
         self.metrics.backups.expect(kind, last.map_or(0, Timestamp::as_second));

@@ -79,8 +79,10 @@ impl Found {
             },
         };
         let (mut vault, made) = Vault::open(&identity, kept.as_deref())?;
+        let mut current = kept.clone().unwrap_or_default();
         if let Some(made) = made {
             let kept = store.claim_meta(META, made.clone().into()).await.context("cannot store the keyring")?;
+            current.clone_from(&kept);
             if kept != made {
                 // Another replica started at the same time and was first.
                 let needed = Vault::needs(&kept)?;
@@ -98,7 +100,10 @@ impl Found {
         }
         if !recovery.is_empty() && vault.recovery() != recovery {
             let change = vault.rewrapped(vault.root(), recovery.to_vec())?;
-            store.set_meta(META, change.wrapped().to_vec().into()).await.context("cannot store the keyring")?;
+            let stored = store.replace_meta(META, &current, change.wrapped().to_vec().into()).await;
+            if !stored.context("cannot store the keyring")? {
+                anyhow::bail!("another replica changes the keys just now: start again");
+            }
             vault.install(change);
             tracing::info!(?recovery, "the keyring can be opened with these recovery keys too");
         }

@@ -6,7 +6,7 @@ mod tests;
 use crate::admin::Administration;
 use crate::alerts::Alerts;
 use crate::backups::Backups;
-use crate::config::{Config, Controller, StoreConfig};
+use crate::config::{Config, Controller};
 use crate::data_dir::DataDir;
 use crate::duties::Duties;
 use crate::handler::ApiHandler;
@@ -85,8 +85,7 @@ impl Server {
         }
         let data = Arc::new(data);
         Backups::tidy(&data)?;
-        let replicated = matches!(config.store, StoreConfig::Etcd(_));
-        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?.replicated(replicated));
+        let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         let registry = keys.registry().clone();
         let pki = shared_pki::open_for(&data, &registry, listener.address(), &config.tls_san).await?;
         let audit = Arc::new(AuditLog::open(&data.file("audit.log"))?);
@@ -114,15 +113,15 @@ impl Server {
         let tls = tls::server_config(&pki)?;
 
         let stop = CancellationToken::new();
-        if let Some(plan) = plan {
+        let scheduled = plan.map(|plan| {
             let client = inside::client(api.clone(), Controller::Notify);
             let (data, metrics) = (Arc::downgrade(&data), Arc::clone(&metrics));
-            tokio::spawn(Scheduled { plan, backups, data, metrics, client }.run(stop.clone()));
-        }
+            Arc::new(Scheduled { plan, backups, data, metrics, client })
+        });
         resume_rotation(&keys);
         let serving = tokio::spawn(listener.serve(tls, ApiHandler(api.clone()), stop.clone()));
         let deeds = deeds::to_file(Arc::clone(&audit), Arc::clone(&metrics));
-        let duties = Duties { registry, api, fleet, controllers: config.controllers, metrics, deeds };
+        let duties = Duties { registry, api, fleet, controllers: config.controllers, metrics, deeds, scheduled };
         let work = tokio::spawn(duties.run(stop.clone()));
         Ok(Self { host, stop, _data: data, stopping, serving, work, store, audit, tracing })
     }
@@ -157,7 +156,7 @@ pub fn start_tracing(metrics: &Metrics) -> anyhow::Result<Option<Tracing>> {
 
 /// Ends what a crash or a stop has left of a rotation (R28).
 fn resume_rotation(keys: &Arc<Keys>) {
-    if !keys.is_rotating() || keys.is_replicated() {
+    if !keys.is_rotating() {
         return;
     }
     let keys = Arc::clone(keys);

@@ -22,6 +22,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Patches of one object wait for one another here instead of losing races (row P7).
 const LANES: usize = 64;
+/// A commit meets so many changes of the keys at most: a rotation makes two.
+const KEY_CHANGES: usize = 5;
 /// How long a read waits for a version that does not exist yet (rows C16, L6).
 const FUTURE_WAIT: Duration = Duration::from_secs(3);
 const FUTURE_STEP: Duration = Duration::from_millis(10);
@@ -155,7 +157,7 @@ impl Registry {
         let _sealing = if sealed { Some(self.inner.sealing.read().await) } else { None };
         let writes = if sealed { self.sealed_under_the_active_key(writes)? } else { writes };
         if !writes.iter().any(|write| facts::is_kept(&write.key.resource)) {
-            let committed = self.inner.store.commit(writes).await;
+            let committed = self.commit_anew(writes).await;
             drop(permit);
             return committed;
         }
@@ -172,9 +174,23 @@ impl Registry {
         }
     }
 
+    /// Commits; when another replica has changed the keys meanwhile, what is sealed is sealed anew and it is tried again (R28).
+    async fn commit_anew(&self, mut writes: Vec<Write>) -> Result<Committed, otternauts_store::Error> {
+        if !self.inner.store.is_shared() {
+            return self.inner.store.commit(writes).await;
+        }
+        for _ in 0..KEY_CHANGES {
+            match self.inner.store.commit(writes.clone()).await {
+                Err(otternauts_store::Error::Outdated) => writes = self.sealed_under_the_active_key(writes)?,
+                done => return done,
+            }
+        }
+        Err(otternauts_store::Error::Outdated)
+    }
+
     async fn commit_kept(&self, writes: Vec<Write>) -> Result<Committed, otternauts_store::Error> {
         let deleted: Vec<bool> = writes.iter().map(|write| matches!(write.op, Op::Delete { .. })).collect();
-        let committed = self.inner.store.commit(writes).await?;
+        let committed = self.commit_anew(writes).await?;
         for (record, gone) in committed.records.iter().zip(deleted) {
             self.note(record, gone).await;
         }
@@ -247,6 +263,7 @@ pub(crate) fn store_status(error: &otternauts_store::Error) -> Status {
         Error::Unavailable(why) => Status::unavailable(format!("the store cannot be reached: {why}")),
         Error::Unknown(why) => Status::timeout(format!("the write may have happened or not: {why}")),
         Error::TooLarge(why) => Status::too_large(format!("the object is larger than the store takes: {why}")),
+        Error::Outdated => Status::unavailable("the keys are being changed").retry_after(1),
         Error::Closed => Status::unavailable("the server is shutting down").retry_after(1),
         Error::Conflict { .. } => Status::internal("a write lost a race it could not lose"),
         Error::Corrupt { key, revision } => unreadable::one(key, *revision),

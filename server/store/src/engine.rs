@@ -174,6 +174,18 @@ impl Engine {
         }
     }
 
+    /// Another value in place of this one; `false`: there is another already.
+    pub(crate) async fn replace_meta(&self, name: &str, before: &Bytes, value: Bytes) -> Result<bool> {
+        #[cfg(feature = "etcd")]
+        if let Engine::Etcd(engine) = self {
+            return engine.replace_meta(name, before.clone(), value).await;
+        }
+        if self.meta(name).await?.as_ref() != Some(before) {
+            return Ok(false);
+        }
+        self.set_meta(name, value).await.map(|()| true)
+    }
+
     /// Every small value but the engine's own, by name.
     pub(crate) async fn metas(&self) -> Result<Vec<(String, Bytes)>> {
         match self {
@@ -182,6 +194,18 @@ impl Engine {
             #[cfg(feature = "etcd")]
             Engine::Etcd(engine) => engine.metas().await,
         }
+    }
+
+    /// Tells one small value now, and where others can change it, whenever they do.
+    pub(crate) async fn follow(&self, name: &str, tell: Arc<dyn Fn(Bytes) -> bool + Send + Sync>) -> Result<()> {
+        #[cfg(feature = "etcd")]
+        if let Engine::Etcd(engine) = self {
+            return engine.follow(name, tell).await;
+        }
+        if let Some(value) = self.meta(name).await? {
+            tell(value);
+        }
+        Ok(())
     }
 
     /// Where it was moved to, if it was.

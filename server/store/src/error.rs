@@ -35,6 +35,9 @@ pub enum Error {
     /// More than the engine takes at once.
     #[error("{0}")]
     TooLarge(String),
+    /// Nothing was written: the small value that is followed is another by now. Make the write anew.
+    #[error("what the write was made under has changed meanwhile")]
+    Outdated,
     #[error("the store is shutting down")]
     Closed,
     /// Anything the engine reports that is none of the above; the process should not go on after most of them (R4).

@@ -233,6 +233,18 @@ impl Store {
         self.inner.engine.set_meta(name, value).await
     }
 
+    /// Sets a small value that is still `before`; `false`: it is another by now, and stays. Of two replicas that do it, one succeeds.
+    pub async fn replace_meta(&self, name: &str, before: &Bytes, value: Bytes) -> Result<bool> {
+        self.inner.engine.replace_meta(name, before, value).await
+    }
+
+    /// Follows one small value that what is written depends on: tells it now, and again whenever another process has changed it, before
+    /// anything can be seen here that was written after. A commit that was asked for under a former value gets [`Error::Outdated`]. Who
+    /// answers `false` cannot use the value, and commits nothing more.
+    pub async fn follow(&self, name: &str, tell: Arc<dyn Fn(Bytes) -> bool + Send + Sync>) -> Result<()> {
+        self.inner.engine.follow(name, tell).await
+    }
+
     /// All small values by name, but the engine's own: for a backup.
     pub async fn metas(&self) -> Result<Vec<(String, Bytes)>> {
         self.inner.engine.metas().await

@@ -119,6 +119,11 @@ impl Vault {
         Change::of(self.keys.load().newest_only())
     }
 
+    /// A keyring that somebody else has kept meanwhile: of another replica.
+    pub fn adopt(&self, identity: &Identity, wrapped: &[u8]) -> Result<Change, Error> {
+        Ok(Change { keys: Keyring::unwrap(identity, wrapped)?, wrapped: wrapped.to_vec() })
+    }
+
     /// The same data keys, wrapped for another root key or for other recovery recipients.
     pub fn rewrapped(&self, root: Recipient, recovery: Vec<Recipient>) -> Result<Change, Error> {
         let recovery = recovery.into_iter().filter(|recipient| *recipient != root).collect();

@@ -6,6 +6,7 @@
 
 mod client;
 mod compaction;
+mod followed;
 mod follower;
 mod grpc;
 mod import;
@@ -31,6 +32,7 @@ use crate::visible::Visible;
 use bytes::Bytes;
 use client::Client;
 use compaction::Compaction;
+pub(crate) use followed::Tell;
 use grpc::Endpoint;
 pub use import::{EtcdImporter, NotEmpty};
 use parking_lot::Mutex;
@@ -207,6 +209,18 @@ impl Etcd {
     pub(crate) async fn claim_meta(&self, name: &str, value: Bytes) -> Result<Bytes> {
         let (view, key) = (self.view.clone(), self.view.keys.meta(name));
         self.spawn(async move { meta::claim(&view, key, value).await }).await
+    }
+
+    /// See [`crate::Store::replace_meta`].
+    pub(crate) async fn replace_meta(&self, name: &str, before: Bytes, value: Bytes) -> Result<bool> {
+        let (view, key) = (self.view.clone(), self.view.keys.meta(name));
+        self.spawn(async move { meta::replace(&view, key, before, value).await }).await
+    }
+
+    /// See [`crate::Store::follow`].
+    pub(crate) async fn follow(&self, name: &str, tell: Tell) -> Result<()> {
+        let (view, name) = (self.view.clone(), name.to_owned());
+        self.spawn(async move { followed::follow(&view, &name, tell).await }).await
     }
 
     /// See [`crate::Store::moved`].

@@ -1,21 +1,23 @@
 //! History goes: first the head says so, then the rows are deleted, then etcd forgets the versions of its keys.
 
 use crate::engine::etcd::client::{PATIENCE, Trouble};
-use crate::engine::etcd::proto::{TxnRequest, delete};
+use crate::engine::etcd::proto::{RangeRequest, TxnRequest, delete};
 use crate::engine::etcd::view::{MOST_OPS, View};
 use crate::engine::etcd::writer::move_oldest;
 use crate::error::{Error, Result};
-use crate::key::Revision;
+use crate::key::{Range, Revision};
 use crate::log::Place;
 use crate::observer::Statement;
 use crate::retention::{Keep, Step};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How much of its own past etcd keeps: we need none of it but while a replica starts.
 const ETCD_PAST: Duration = Duration::from_secs(300);
 
+/// Keys looked at at once.
+const SWEEP: i64 = 5000;
 /// How many steps it takes at most to forget on demand: five hundred rows each.
 const MOST_STEPS: usize = 100_000;
 
@@ -72,8 +74,14 @@ impl Compaction {
     pub(super) async fn forget(&mut self, view: &View, upto: Revision) -> Result<()> {
         view.fresh().await?;
         let upto = upto.min(view.head().revision);
+        let mut swept = false;
         for _ in 0..MOST_STEPS {
-            if view.head().oldest >= upto && self.gone.is_empty() {
+            if view.head().oldest >= upto && self.gone.is_empty() && !swept {
+                // What another replica has still to delete, or left behind.
+                self.gone.extend(leftovers(view).await?);
+                swept = true;
+            }
+            if view.head().oldest >= upto && self.gone.is_empty() && swept {
                 return view.client.compact(view.client.revision()).await.map_err(Trouble::of_write);
             }
             self.step(view, upto).await.map_err(Trouble::of_write)?;
@@ -127,5 +135,28 @@ impl Compaction {
         }
         self.mark = Some((now, view.client.revision()));
         Ok(())
+    }
+}
+
+/// Rows of before the history that are nobody's newest state.
+async fn leftovers(view: &View) -> Result<Vec<Place>> {
+    let (oldest, live) = {
+        let index = view.visible.index.read();
+        let resources = index.counts().into_iter().map(|(resource, _)| resource);
+        let places = resources.flat_map(|resource| index.walk(&Range::resource(resource), None, usize::MAX));
+        (index.oldest, places.map(|(_, _, place)| place).collect::<HashSet<Place>>())
+    };
+    let mut found = Vec::new();
+    let mut key = view.keys.row(Place::NONE);
+    let range_end = view.keys.row(Place(Place::last_of(oldest).0 + 1));
+    loop {
+        let range = RangeRequest { key, range_end: range_end.clone(), limit: SWEEP, revision: 0, keys_only: true };
+        let page = view.client.range(range).await.map_err(Trouble::of_read)?;
+        let places: Vec<Place> = page.kvs.iter().filter_map(|kv| view.keys.place(&kv.key)).collect();
+        found.extend(places.iter().filter(|place| !live.contains(*place)));
+        match places.last() {
+            Some(last) if page.more => key = view.keys.row(Place(last.0 + 1)),
+            _ => return Ok(found),
+        }
     }
 }

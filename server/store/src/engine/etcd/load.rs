@@ -74,6 +74,8 @@ pub(super) async fn reload(view: &View) -> Result<Vec<Place>> {
         match scan(view).await {
             Ok(mut loaded) => {
                 let left = std::mem::take(&mut loaded.left);
+                // After the rows: what they were written under is known then, or something newer that opens them too.
+                super::followed::refresh(view).await?;
                 view.replace(loaded);
                 return Ok(left);
             }

@@ -28,6 +28,19 @@ pub(super) async fn write(view: &View, key: Bytes, value: Bytes) -> Result<()> {
     view.client.txn(&request, Instant::now() + PATIENCE).await.map(drop).map_err(Trouble::of_write)
 }
 
+/// Another value in place of this one; `false`: there is another already.
+pub(super) async fn replace(view: &View, key: Bytes, before: Bytes, value: Bytes) -> Result<bool> {
+    let request = TxnRequest {
+        compare: vec![holds(key.clone(), Some(before))],
+        success: vec![put(key.clone(), value.clone())],
+        failure: vec![get(key)],
+    };
+    let answer = view.client.txn(&request, Instant::now() + PATIENCE).await.map_err(Trouble::of_write)?;
+    let done = answer.succeeded;
+    // Our own value there: the answer of an attempt before got lost.
+    Ok(done || answer.ranges().flat_map(|range| range.kvs).next().is_some_and(|kv| kv.value == value))
+}
+
 /// The value there is, or else this one, which everybody finds from then on.
 pub(super) async fn claim(view: &View, key: Bytes, value: Bytes) -> Result<Bytes> {
     let request = TxnRequest {

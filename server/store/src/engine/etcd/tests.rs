@@ -331,3 +331,80 @@ fn endpoints_and_certificates_that_cannot_be_used_are_said_to_be() {
         assert!(error.to_string().contains(expected), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_made_under_a_value_that_changed_is_not_committed_and_who_reads_knows_the_new_one_first_r28() {
+    let Some(options) = shared() else { return };
+    let (one, two) = (Store::etcd(options.clone()).unwrap(), Store::etcd(options).unwrap());
+    one.set_meta("keys", "first".into()).await.unwrap();
+    let told: Arc<parking_lot::Mutex<Vec<String>>> = Arc::default();
+    let listen = |may: bool| -> Arc<dyn Fn(bytes::Bytes) -> bool + Send + Sync> {
+        let told = told.clone();
+        Arc::new(move |value| {
+            told.lock().push(String::from_utf8_lossy(&value).into_owned());
+            may || value == "first"
+        })
+    };
+    one.follow("keys", Arc::new(|_| true)).await.unwrap();
+    two.follow("keys", listen(true)).await.unwrap();
+    deafen(&two);
+    set(&two, &key("default", "a"), "1").await;
+    assert!(one.replace_meta("keys", &"first".into(), "second".into()).await.unwrap());
+    assert!(
+        !two.replace_meta("keys", &"first".into(), "mine".into()).await.unwrap(),
+        "of two that change it, one does"
+    );
+
+    let late = two.commit(vec![put(&key("default", "a"), Precondition::None, "2")]).await;
+    assert!(matches!(late, Err(Error::Outdated)), "{late:?}");
+    assert_eq!(*told.lock(), ["first", "second"]);
+    let revision = set(&two, &key("default", "a"), "3").await;
+    assert_eq!(revision, 2, "what was refused took no revision");
+
+    // One's own change counts for oneself too, and a row is never seen before the value it was written under.
+    assert!(one.replace_meta("keys", &"second".into(), "third".into()).await.unwrap());
+    let own = one.commit(vec![put(&key("default", "a"), Precondition::None, "4")]).await;
+    assert!(matches!(own, Err(Error::Outdated)), "{own:?}");
+    set(&one, &key("default", "a"), "5").await;
+    assert_eq!(two.get(&key("default", "a")).await.unwrap().unwrap().body, text("5", 3));
+    assert_eq!(*told.lock(), ["first", "second", "third"]);
+
+    // Who cannot use a value commits nothing more.
+    let three = engine(&two);
+    three.follow("keys", listen(false)).await.unwrap();
+    let refused = two.commit(vec![put(&key("default", "a"), Precondition::None, "6")]).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forgetting_takes_what_another_replica_left_behind_p14() {
+    let Some(options) = shared() else { return };
+    let store = Store::etcd(options.clone()).unwrap();
+    for round in 0..5 {
+        set(&store, &key("default", "a"), &format!("round {round}")).await;
+    }
+    store.forget(3).await.unwrap();
+    // As a replica leaves it that was killed between the head and the deletions.
+    let keys = Keys::under(&options.prefix);
+    let row = crate::log::Row {
+        place: crate::log::Place::new(2, 0),
+        key: key("default", "a"),
+        kind: EventKind::Updated,
+        schema: 7,
+        previous: crate::log::Place::new(1, 0),
+        body: "an old secret".into(),
+    };
+    let left = put_key(keys.row(row.place), crate::engine::etcd::row::encode(&row, 1));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let planted = TxnRequest { success: vec![left], ..TxnRequest::default() };
+    let view = engine(&store).view.clone();
+    engine(&store)
+        .spawn(async move { view.client.txn(&planted, deadline).await.map_err(|trouble| trouble.of_write()) })
+        .await
+        .unwrap();
+    store.forget(store.revision()).await.unwrap();
+    let view = engine(&store).view.clone();
+    let places: Vec<_> = (1..=5).map(|revision| crate::log::Place::new(revision, 0)).collect();
+    let rows = engine(&store).spawn(async move { view.rows(&places).await }).await.unwrap();
+    assert_eq!(rows.len(), 1, "only the newest is left");
+}

@@ -6,6 +6,7 @@
 
 use crate::batch::Batch;
 use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble};
+use crate::engine::etcd::followed::Followed;
 use crate::engine::etcd::proto::{RangeRequest, Request, get};
 use crate::engine::etcd::row::{Head, Keys, Stored, decode};
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::observer::Statement;
 use crate::record::Record;
 use crate::retention::{Ages, Clock, Retention};
 use crate::visible::Visible;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ pub(super) struct View {
     /// The cluster answered when it was last asked.
     pub reached: AtomicBool,
     turns: Turns,
+    pub followed: Followed,
 }
 
 /// One catching-up serves everybody who asked before it began.
@@ -81,6 +84,8 @@ struct Page {
     head: Head,
     rows: Vec<Stored>,
     more: bool,
+    /// The small value that is followed, if one is: as it was at the same moment.
+    followed: Option<Option<Bytes>>,
 }
 
 impl View {
@@ -88,7 +93,17 @@ impl View {
         let ages = Ages::new(retention, 0, 0, 0, clock());
         let applied = Mutex::new(Applied { head: Head::default(), ages, trail: VecDeque::new() });
         let reached = AtomicBool::new(true);
-        View { client, keys, visible, clock, retention, applied, reached, turns: Turns::default() }
+        View {
+            client,
+            keys,
+            visible,
+            clock,
+            retention,
+            applied,
+            reached,
+            turns: Turns::default(),
+            followed: Followed::default(),
+        }
     }
 
     /// How long to ask: not long when nobody answered before.
@@ -128,6 +143,10 @@ impl View {
             let known = self.head();
             let mut page = self.page(known.revision, limit).await?;
             self.check(known, page.head)?;
+            if let Some(found) = page.followed.take() {
+                // Before anybody sees a row that was written under it.
+                self.followed.found(found);
+            }
             if page.head.oldest > known.revision {
                 // Rows that we have not seen are gone already.
                 crate::engine::etcd::load::reload(self).await?;
@@ -165,7 +184,10 @@ impl View {
             limit,
             ..RangeRequest::default()
         };
-        let ops = vec![get(self.keys.head.clone()), Request::Range(rows).into()];
+        let mut ops = vec![get(self.keys.head.clone()), Request::Range(rows).into()];
+        let question = self.followed.question();
+        let follows = question.is_some();
+        ops.extend(question);
         let mut found = self.client.read(ops, self.patience()).await.map_err(Trouble::of_read)?.ranges();
         let head = found.next().and_then(|range| range.kvs.into_iter().next());
         let head = match head {
@@ -174,7 +196,8 @@ impl View {
         };
         let range = found.next().unwrap_or_default();
         let rows = range.kvs.into_iter().map(|kv| self.stored(&kv.key, kv.value)).collect::<Result<Vec<_>>>()?;
-        Ok(Page { head, rows, more: range.more })
+        let followed = found.next().and_then(|range| range.kvs.into_iter().next()).map(|kv| kv.value);
+        Ok(Page { head, rows, more: range.more, followed: follows.then_some(followed) })
     }
 
     pub(super) fn stored(&self, key: &[u8], value: bytes::Bytes) -> Result<Stored> {

@@ -69,6 +69,8 @@ struct Attempt {
     head: Head,
     before: HashMap<Place, Record>,
     request: TxnRequest,
+    /// The small value that is followed, as this was made under it.
+    under: Option<Bytes>,
     /// Of each transaction: its rows, or why it is refused.
     outcomes: Vec<Result<Range<usize>>>,
 }
@@ -160,6 +162,10 @@ impl Writer {
             } else {
                 matches!(self.send(&attempt, deadline).await?, Sent::Done)
             };
+            if !done && attempt.under != self.view.followed.last() {
+                // Not again as it is: it was made under what does not count any more.
+                return Err(Error::Outdated);
+            }
             if done {
                 let outcomes = std::mem::take(&mut attempt.outcomes);
                 return Ok((attempt, outcomes));
@@ -178,6 +184,7 @@ impl Writer {
 
     /// Judges every transaction by what this replica has seen.
     async fn attempt(&self, waiting: &[Waiting]) -> Result<Attempt> {
+        let under = self.view.followed.last();
         let (known, batch, outcomes) = {
             let applied = self.view.applied.lock();
             let index = self.view.visible.index.read();
@@ -187,7 +194,7 @@ impl Writer {
         };
         if batch.rows.is_empty() {
             let request = TxnRequest::default();
-            return Ok(Attempt { batch, head: known, before: HashMap::new(), request, outcomes });
+            return Ok(Attempt { batch, head: known, before: HashMap::new(), request, under, outcomes });
         }
         let before = self.view.before(&batch.rows).await?;
         let head = Head { revision: batch.revision, oldest: known.oldest, nonce: rand::random() };
@@ -196,9 +203,10 @@ impl Writer {
         let mut success: Vec<_> =
             batch.rows.iter().map(|row| put(keys.row(row.place), encode(row, head.nonce))).collect();
         success.push(put(keys.head.clone(), head.encode()));
-        let compare = vec![holds(keys.head.clone(), expected)];
+        let mut compare = vec![holds(keys.head.clone(), expected)];
+        compare.extend(self.view.followed.condition());
         let request = TxnRequest { compare, success, failure: vec![get(keys.head.clone())] };
-        Ok(Attempt { batch, head, before, request, outcomes })
+        Ok(Attempt { batch, head, before, request, under, outcomes })
     }
 
     async fn send(&self, attempt: &Attempt, deadline: Instant) -> Result<Sent> {
@@ -265,6 +273,7 @@ fn again(error: &Error) -> Error {
         Error::Unavailable(why) => Error::Unavailable(why.clone()),
         Error::Unknown(why) => Error::Unknown(why.clone()),
         Error::TooLarge(why) => Error::TooLarge(why.clone()),
+        Error::Outdated => Error::Outdated,
         error => Error::Engine(super::view::cause(error).into()),
     }
 }
