@@ -2,9 +2,13 @@
 
 use crate::kubectl;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Takes everything away again when the test's process ends, however that happens.
 const JANITOR: &str = r#"cat >/dev/null; ip link del "$1" 2>/dev/null; for n in $(ip netns list | cut -d' ' -f1 | grep "^$1-"); do ip netns del "$n"; done"#;
+
+/// Those of this process so far: tests run side by side, and the end of one network must not be that of another.
+static NETWORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Hosts on one switch, and this machine beside them. Gone when dropped.
 pub struct Network {
@@ -34,12 +38,13 @@ impl Network {
     /// When `sh` cannot be started.
     pub fn make(count: usize) -> Result<Network, String> {
         // Interface names have at most 15 characters.
-        let name = format!("on{:x}", std::process::id());
+        let number = NETWORKS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("on{:x}x{number}", std::process::id());
         let mut janitor = Command::new("sh");
         janitor.args(["-c", JANITOR, "sh", &name]).stdin(Stdio::piped());
         let janitor = janitor.spawn().expect("sh can be started");
         // Addresses for tests of networks (RFC 2544), which nobody routes.
-        let third = std::process::id() % 250;
+        let third = std::process::id().wrapping_add(number) % 250;
         let hosts = (0..count).map(|number| NetHost {
             address: format!("198.18.{third}.{}", number + 2),
             netns: format!("{name}-{number}"),
