@@ -56,7 +56,8 @@ impl Default for Limits {
         Self {
             read_only: 400,
             mutating: 200,
-            long_running: 10_000,
+            // Ten thousand of clients, and what our own controllers watch.
+            long_running: 12_000,
             bodies: 400,
             bodies_per_user: 100,
             body: Duration::from_secs(30),

@@ -14,6 +14,8 @@ pub(crate) struct Selection {
     pub range: Range,
     labels: LabelSelector,
     fields: FieldSelector,
+    /// The stored bytes of an object that the labels choose have one text of each list in them: who has not need not be read.
+    traces: Vec<Vec<String>>,
     /// Some field selector looks at more than name and namespace.
     looks_inside: bool,
 }
@@ -51,7 +53,7 @@ impl Selection {
             namespace: namespace.filter(|_| shape.definition.is_namespaced()).map(Into::into),
             name: fields.required_value("metadata.name").map(Into::into),
         };
-        Ok(Self { range, labels: labels.clone(), fields: fields.clone(), looks_inside })
+        Ok(Self { range, labels: labels.clone(), fields: fields.clone(), traces: traces(labels), looks_inside })
     }
 
     /// Every object of the range belongs to it.
@@ -59,11 +61,17 @@ impl Selection {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
+    fn may_match(&self, record: &Record) -> bool {
+        let Ok(text) = std::str::from_utf8(&record.body) else { return true };
+        self.traces.iter().all(|texts| texts.iter().any(|one| text.contains(one.as_str())))
+    }
+
     pub fn matches(&self, shape: &Shape, record: &Record) -> Result<bool, Status> {
         if self.is_everything() {
             return Ok(true);
         }
-        if !self.labels.is_empty() && !self.labels.matches(peek(record).metadata.labels.as_ref()) {
+        let labelled = || self.may_match(record) && self.labels.matches(peek(record).metadata.labels.as_ref());
+        if !self.labels.is_empty() && !labelled() {
             return Ok(false);
         }
         if self.fields.is_empty() {
@@ -76,6 +84,17 @@ impl Selection {
             _ => Cow::Owned(field(shape, &object, path)),
         }))
     }
+}
+
+/// What objects with these labels have in their stored bytes, which are compact JSON. Labels that JSON would escape leave no such trace.
+fn traces(labels: &LabelSelector) -> Vec<Vec<String>> {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    let asked = labels.requirements().iter().filter(|r| {
+        // `=` and `in`: without the label nobody is chosen, with one of the values everybody.
+        let one_of_them = !r.values.is_empty() && !r.matches(None) && r.values.iter().all(|v| r.matches(Some(v)));
+        one_of_them && plain(&r.key) && r.values.iter().all(|v| plain(v))
+    });
+    asked.map(|r| r.values.iter().map(|v| format!(r#""{}":"{v}""#, r.key)).collect()).collect()
 }
 
 fn peek(record: &Record) -> Peek {
@@ -101,4 +120,17 @@ fn unknown_label(shape: &Shape, path: &str) -> Status {
         ));
     }
     Status::bad_request(format!("field label not supported: {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_labels_that_must_have_a_value_leave_a_trace() {
+        let labels = LabelSelector::parse("a.b/c=d,e in (f,g),h!=i,j notin (k),l,!m,n>1,o<2").expect("a selector");
+        let expected = [vec![r#""a.b/c":"d""#], vec![r#""e":"f""#, r#""e":"g""#]];
+        assert_eq!(traces(&labels), expected);
+        assert!(traces(&LabelSelector::from_match_labels([("a", "\"")])).is_empty());
+    }
 }
