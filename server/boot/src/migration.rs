@@ -121,7 +121,7 @@ impl Migration {
                 let data = Arc::new(DataDir::open(&dir)?);
                 storage::refuse_arriving(&data)?;
                 let source = storage::open_file(&path)?;
-                let wanted = Wanted::Etcd(options(endpoints, prefix, Purpose::Serve));
+                let wanted = Wanted::Etcd(Box::new(options(endpoints, prefix, Purpose::Serve)));
                 Ok(Self { from, to, source, wanted, data })
             }
             _ => bail!("one of the two is etcd"),

@@ -37,7 +37,7 @@ impl FromStr for Place {
             let host = last.find("://").map(|at| at + 3).ok_or_else(bad)?;
             if let Some(slash) = last[host..].find('/') {
                 let path = last.split_off(host + slash);
-                if path.trim_end_matches('/') != "" {
+                if !path.trim_end_matches('/').is_empty() {
                     prefix = path.trim_end_matches('/').to_owned();
                 }
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub enum Target {
     Sqlite {
         /// Gone once the database is finished.
-        importer: Option<Importer>,
+        importer: Option<Box<Importer>>,
         path: PathBuf,
         data: Arc<DataDir>,
     },
@@ -23,7 +23,7 @@ pub enum Target {
 #[derive(Clone)]
 pub enum Wanted {
     Sqlite(Arc<DataDir>),
-    Etcd(EtcdOptions),
+    Etcd(Box<EtcdOptions>),
 }
 
 impl Wanted {
@@ -59,7 +59,7 @@ impl Wanted {
                 }
                 let path = data.file(storage::DATABASE);
                 let importer = Importer::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-                Ok(Target::Sqlite { importer: Some(importer), path, data: Arc::clone(data) })
+                Ok(Target::Sqlite { importer: Some(Box::new(importer)), path, data: Arc::clone(data) })
             }
         }
     }
@@ -70,7 +70,7 @@ impl Target {
         match self {
             Self::Etcd(importer) => importer.put(record).context("etcd did not take an object"),
             Self::Sqlite { importer, .. } => {
-                open(importer.as_mut())?.put(record).context("the database did not take an object")
+                open(importer.as_deref_mut())?.put(record).context("the database did not take an object")
             }
         }
     }
@@ -79,7 +79,7 @@ impl Target {
         match self {
             Self::Etcd(importer) => importer.set_meta(name, value).context("etcd did not take a small value"),
             Self::Sqlite { importer, .. } => {
-                open(importer.as_mut())?.set_meta(name, value).context("the database did not take a small value")
+                open(importer.as_deref_mut())?.set_meta(name, value).context("the database did not take a small value")
             }
         }
     }
