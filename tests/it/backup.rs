@@ -16,16 +16,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A command of the program without a server.
-fn offline(args: &[&str]) -> Ran {
+pub fn offline(args: &[&str]) -> Ran {
     run(Command::new(OTTER).args(args).env_remove("KUBECONFIG").env_remove("OTTERNAUTS_SECRET_KEY"), "")
 }
 
-fn path(path: &Path) -> &str {
+pub fn path(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
 /// A key pair: the file, and the public half.
-fn key(dir: &Path, name: &str) -> (PathBuf, String) {
+pub fn key(dir: &Path, name: &str) -> (PathBuf, String) {
     let file = dir.join(name);
     let public = offline(&["keys", "new", "--output", path(&file)]).ok().trim().to_owned();
     (file, public)
@@ -81,7 +81,7 @@ async fn load(client: kube::Client, number: usize, ledger: Ledger, stop: Arc<Ato
 }
 
 /// Objects of the default namespace by kind and name, with the list's version.
-fn stored(otter: &Otter, plural: &str, kind: &str) -> (u64, BTreeMap<(String, String), Value>) {
+pub fn stored(otter: &Otter, plural: &str, kind: &str) -> (u64, BTreeMap<(String, String), Value>) {
     let list = otter.curl_admin(&format!("/api/v1/namespaces/default/{plural}"), &[]).json();
     let version = list["metadata"]["resourceVersion"].as_str().expect("a version").parse().expect("a number");
     let items = list["items"].as_array().expect("items").iter();
@@ -194,7 +194,7 @@ async fn a_backup_under_load_is_restored_to_its_revision_and_every_held_watch_li
 }
 
 /// Keeps the names and versions that a kube-rs reflector would, across restarts of the server.
-async fn follow(client: kube::Client, seen: Arc<Mutex<BTreeMap<String, u64>>>) {
+pub async fn follow(client: kube::Client, seen: Arc<Mutex<BTreeMap<String, u64>>>) {
     use futures::StreamExt as _;
     use kube::runtime::WatchStreamExt as _;
     use kube::runtime::watcher::{Config, Event, watcher};

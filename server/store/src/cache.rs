@@ -37,6 +37,11 @@ impl Cache {
         Some(slot.record.clone())
     }
 
+    /// As [`Cache::get`], and it counts for no use of it.
+    pub(crate) fn peek(&self, place: Place) -> Option<Record> {
+        Some(self.state.read().slots.get(&place)?.record.clone())
+    }
+
     /// As [`Cache::get`], for many places under one lock.
     pub(crate) fn get_all(&self, places: impl Iterator<Item = Place>) -> Vec<Option<Record>> {
         let state = self.state.read();

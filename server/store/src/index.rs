@@ -141,6 +141,11 @@ impl Index {
         self.resources.values().map(|resource| resource.count).sum()
     }
 
+    /// About how many rows a start would have to read without a file of the index: the objects and the history.
+    pub(crate) fn rows(&self) -> u64 {
+        self.objects() + self.resources.values().map(|resource| resource.history.len() as u64).sum::<u64>()
+    }
+
     pub(crate) fn counts(&self) -> Vec<(Arc<str>, u64)> {
         let mut counts: Vec<_> = self.resources.values().map(|r| (r.name.clone(), r.count)).collect();
         counts.sort();

@@ -1,7 +1,7 @@
 //! Lists: pages of one state, the newest or an older one that history still has.
 
 use crate::engine::BodyRef;
-use crate::engine::sqlite::SHORT;
+use crate::engine::sqlite::{SHORT, SNAPSHOT_ROWS};
 use crate::error::{Error, Result, Unreadable};
 use crate::event::EventKind;
 use crate::index::Entry;
@@ -15,8 +15,6 @@ use bytes::{Bytes, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most rows read in one snapshot transaction (R39).
-const SNAPSHOT_ROWS: usize = 500;
 /// A page with a limit is cut shorter than that where its objects are large.
 const PAGE_BYTES: usize = 16 << 20;
 /// How often a list of the newest state starts over because compaction passed it by.

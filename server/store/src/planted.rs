@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     UnboundedWatcherQueue,
     /// A list keeps one snapshot until its end (R39).
     OneLongReadTransaction,
+    /// Some changes do not reach the index (P8).
+    StaleIndex,
 }
 
 #[cfg(not(all(feature = "planted", debug_assertions)))]
@@ -46,7 +48,7 @@ mod switch {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    const BUGS: [(Bug, &str); 7] = [
+    const BUGS: [(Bug, &str); 8] = [
         (Bug::SynchronousNormal, "synchronous=NORMAL"),
         (Bug::AckBeforeCommit, "ack-before-commit"),
         (Bug::PublishBeforeCommit, "publish-before-commit"),
@@ -54,6 +56,7 @@ mod switch {
         (Bug::DropChecksum, "drop-checksum"),
         (Bug::UnboundedWatcherQueue, "unbounded-watcher-queue"),
         (Bug::OneLongReadTransaction, "one-long-read-transaction"),
+        (Bug::StaleIndex, "stale-index"),
     ];
 
     fn chosen() -> Option<Bug> {

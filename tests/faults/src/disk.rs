@@ -31,6 +31,17 @@ enum Pending {
     Truncate(u64),
 }
 
+/// What a disk may do that says it did something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// A write is said to be done, and was not.
+    Dropped,
+    /// A write went elsewhere in the file, by so many bytes.
+    Misdirected { by: i64 },
+    /// A sync is said to be done, and was not.
+    Unsynced,
+}
+
 #[derive(Clone, Debug)]
 enum Naming {
     Create(String, Inode),
@@ -68,6 +79,28 @@ impl Disk {
             Step::Rename { from, to } => self.renamed.push(Naming::Rename(from.clone(), to.clone())),
             Step::Said(_) => {}
         }
+    }
+
+    /// As [`Disk::take`], but this disk tells a lie about a write or a sync.
+    pub fn lie(&mut self, step: &Step, lie: Lie) {
+        match (lie, step) {
+            (Lie::Misdirected { by }, Step::Write { inode, offset, data }) => {
+                let offset = offset.saturating_add_signed(by);
+                self.take(&Step::Write { inode: *inode, offset, data: data.clone() });
+            }
+            (Lie::Dropped, Step::Write { .. }) | (Lie::Unsynced, Step::Sync(_)) => {}
+            _ => self.take(step),
+        }
+    }
+
+    /// All files as whoever reads them now sees them: no power is lost.
+    pub fn now(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut whole = self.clone();
+        for file in self.files.keys() {
+            whole.take(&Step::Sync(*file));
+        }
+        whole.take(&Step::SyncDirectory);
+        whole.crash(&mut Dice::new(0))
     }
 
     /// The files after a power loss now: which part of what was not synced is there, the dice say.

@@ -4,13 +4,14 @@
 //! state is listed; and the checker judges all of it, with what came before as its beginning.
 
 use crate::dice::Dice;
-use crate::history::{Action, Change, Expects, History, Item, Key, Outcome, Revision, Seen, Stream, Token};
-use crate::ledger::Ledger;
+use crate::history::{Action, Change, Expects, History, Item, Key, Kind, Outcome, Revision, Seen, Stream, Token};
+use crate::ledger::{Entry, Ledger};
 use crate::recorder::Recorder;
 use crate::wire::{Door, Wire};
 use crate::{Report, check};
 use anyhow::{Context as _, Result, bail, ensure};
 use otternauts_harness::Otter;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -20,8 +21,10 @@ const CLIENTS: u32 = 64;
 const KEYS: u64 = 200;
 /// The object that tells a watch that it has everything: clients use the numbers below.
 const LAST: Key = 1_000;
-/// The kill comes at a random moment of so many milliseconds of load.
-const LONGEST: u64 = 500;
+/// The kill comes after a random number of answers, and so many milliseconds more at most.
+const LONGER: u64 = 20;
+/// A server that gives no such number of answers by then hangs.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What all rounds together came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,22 +38,47 @@ pub struct Totals {
     pub events: u64,
 }
 
+impl Totals {
+    /// As JSON, of so much time; whoever comes here has seen no violation.
+    pub fn line(&self, seed: u64, time: Duration) -> String {
+        let line = serde_json::json!({"test": "kills", "seed": seed, "rounds": self.rounds, "acknowledged": self.acknowledged,
+            "lost": 0, "phantom": 0, "unanswered": self.unknown, "unansweredThatTookPlace": self.came_true,
+            "reads": self.reads, "watchEvents": self.events, "seconds": time.as_secs()});
+        line.to_string()
+    }
+}
+
 /// The rounds on one server.
 pub struct Kills<'a> {
     otter: &'a mut Otter,
     ledger: Ledger,
     seed: u64,
+    /// Below it is the number of answered writes after which the kill comes.
+    burst: u64,
     /// What is stored between two rounds.
     at: Revision,
     state: Vec<Item>,
     token: Token,
     totals: Totals,
+    /// All of the newest round.
+    judged: History,
 }
 
 impl<'a> Kills<'a> {
-    /// On a running server that has none of our objects yet.
-    pub fn new(otter: &'a mut Otter, ledger: Ledger, seed: u64) -> Kills<'a> {
-        Kills { otter, ledger, seed, at: 0, state: Vec::new(), token: 1, totals: Totals::default() }
+    /// On a running server that has none of our objects yet; a round is killed after any number of answered writes below `burst`,
+    /// so that a slow machine has as many answers as a fast one.
+    pub fn new(otter: &'a mut Otter, ledger: Ledger, seed: u64, burst: u64) -> Kills<'a> {
+        Kills {
+            otter,
+            ledger,
+            seed,
+            burst,
+            at: 0,
+            state: Vec::new(),
+            token: 1,
+            totals: Totals::default(),
+            judged: History::default(),
+        }
     }
 
     pub fn totals(&self) -> Totals {
@@ -62,14 +90,62 @@ impl<'a> Kills<'a> {
     /// # Errors
     /// Any violation; the message has the seed and where the ledger is.
     pub async fn round(&mut self) -> Result<()> {
+        self.round_during(|_| Ok(())).await
+    }
+
+    /// One round in which something else is done in the midst of the load; it may block.
+    ///
+    /// # Errors
+    /// As [`Kills::round`], and its own.
+    pub async fn round_during(&mut self, other: impl FnOnce(&Otter) -> Result<()>) -> Result<()> {
         let round = self.totals.rounds;
         let at = format!("seed {}, round {round}, ledger {}", self.seed, self.ledger.path().display());
-        self.run(round).await.with_context(|| at)?;
+        self.run(round, other).await.with_context(|| at)?;
         self.totals.rounds += 1;
         Ok(())
     }
 
-    async fn run(&mut self, round: u64) -> Result<()> {
+    /// The server's data was replaced meanwhile, and it is gone on with from what is there now, which is answered.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn begin_anew(&mut self) -> Result<(Revision, &[Item])> {
+        let door = Door::of(&self.otter.url, &self.otter.data_dir())?;
+        (self.at, self.state) = list(&mut door.connect().await?).await?;
+        Ok((self.at, &self.state))
+    }
+
+    /// What was stored at a revision of the newest round, by the watches that saw every change of it.
+    pub fn state_at(&self, revision: Revision) -> Vec<Item> {
+        let mut state: BTreeMap<Key, Item> = self.judged.initial.iter().map(|item| (item.key, *item)).collect();
+        // The first watch was cut off, and the last one went on from there to the end.
+        let streams = self.judged.streams.first().into_iter().chain(self.judged.streams.last());
+        for seen in streams.flat_map(|stream| &stream.seen) {
+            match *seen {
+                Seen::Event { revision: at, key, kind: Kind::Deleted, .. } if at <= revision => _ = state.remove(&key),
+                Seen::Event { revision: at, key, token, .. } if at <= revision => {
+                    state.insert(key, Item { key, token, revision: at });
+                }
+                _ => {}
+            }
+        }
+        state.into_values().collect()
+    }
+
+    /// What the newest round has in the ledger.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn acknowledged(&self) -> Result<Vec<Entry>> {
+        self.ledger.entries(self.totals.rounds.saturating_sub(1))
+    }
+
+    /// The server that is killed.
+    pub fn otter(&mut self) -> &mut Otter {
+        self.otter
+    }
+
+    async fn run(&mut self, round: u64, other: impl FnOnce(&Otter) -> Result<()>) -> Result<()> {
         let mut dice = Dice::part(self.seed, round);
         let door = Door::of(&self.otter.url, &self.otter.data_dir())?;
         if round == 0 {
@@ -82,7 +158,12 @@ impl<'a> Kills<'a> {
             watches.spawn(async move { look_on(&mut wire, after).await });
         }
         let clients = start_clients(&door, &recorder, &dice).await?;
-        tokio::time::sleep(Duration::from_millis(dice.below(LONGEST))).await;
+        let (least, longer) = (dice.below(self.burst), Duration::from_millis(dice.below(LONGER)));
+        let answers = |count| tokio::time::timeout(PATIENCE, recorder.until_answered(count));
+        answers(least / 2).await.with_context(|| format!("not even {} answers", least / 2))?;
+        tokio::task::block_in_place(|| other(self.otter))?;
+        answers(least).await.with_context(|| format!("not even {least} answers"))?;
+        tokio::time::sleep(longer).await;
         tokio::task::block_in_place(|| self.otter.kill());
         for client in clients.join_all().await {
             client?;
@@ -95,7 +176,7 @@ impl<'a> Kills<'a> {
         let door = Door::of(&self.otter.url, &self.otter.data_dir())?;
         let mut wire = door.connect().await?;
         let resumed = streams.first().map_or(self.at, last_seen);
-        let last = word(recorder.token(), round == 0);
+        let last = word(recorder.token(), self.state.iter().all(|item| item.key != LAST));
         for action in [Action::List, last, Action::List] {
             let sent = recorder.now();
             let outcome = wire.ask(&action).await?;
@@ -124,6 +205,7 @@ impl<'a> Kills<'a> {
         self.totals.came_true += came_true as u64;
         self.totals.reads += reads as u64;
         self.totals.events += events as u64;
+        self.judged = history;
         Ok(())
     }
 }
@@ -155,7 +237,7 @@ async fn start_clients(door: &Door, recorder: &Arc<Recorder>, dice: &Dice) -> Re
     Ok(clients)
 }
 
-/// The object after whose event nothing of the round can follow: made in the first round, changed in each other.
+/// The object after whose event nothing of the round can follow: made where it is not there, else changed.
 fn word(token: Token, first: bool) -> Action {
     let expects = if first { Expects::Absent } else { Expects::Exists };
     Action::Write(vec![Change { key: LAST, expects, put: Some(token) }])

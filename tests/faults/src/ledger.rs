@@ -1,8 +1,8 @@
 //! The acknowledgement ledger: what was answered, on the disk before anybody relies on it, so that a failed run leaves its
 //! evidence behind whatever happens to the machine.
 
-use crate::history::{Action, Operation, Outcome};
-use anyhow::Result;
+use crate::history::{Action, Key, Operation, Outcome, Revision, Token};
+use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,16 @@ use std::path::{Path, PathBuf};
 pub struct Ledger {
     file: File,
     path: PathBuf,
+}
+
+/// One line: an answered change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: Key,
+    /// What was stored; none: it was deleted.
+    pub put: Option<Token>,
+    /// Answers to a deletion do not tell it.
+    pub revision: Option<Revision>,
 }
 
 impl Ledger {
@@ -45,5 +55,25 @@ impl Ledger {
         self.file.write_all(lines.as_bytes())?;
         self.file.sync_data()?;
         Ok(acknowledged)
+    }
+
+    /// What is on the disk of a round.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn entries(&self, round: u64) -> Result<Vec<Entry>> {
+        let text = std::fs::read_to_string(&self.path)?;
+        let round = round.to_string();
+        let mut entries = Vec::new();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [of, _, key, put, revision] = words[..] else { anyhow::bail!("not a line of a ledger: {line}") };
+            if of == round {
+                let key = key.strip_prefix('o').context("a key")?.parse()?;
+                let number = |word: &str, none| (word != none).then(|| word.parse::<u64>()).transpose();
+                entries.push(Entry { key, put: number(put, "deleted")?, revision: number(revision, "-")? });
+            }
+        }
+        Ok(entries)
     }
 }

@@ -3,7 +3,7 @@
 //! - [`history`]: what clients asked and were answered; [`checker`] and [`linear`] judge it, in two independent ways.
 //! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again.
 //! - [`victim`] is a small program; [`trace`] records what it does to its files, [`disk`] says what may be left of them when
-//!   the power fails, and [`power`] opens that.
+//!   the power fails or the disk lies, and [`power`] and [`lies`] open that.
 
 pub mod checker;
 pub mod dice;
@@ -11,6 +11,7 @@ pub mod disk;
 pub mod history;
 pub mod kills;
 pub mod ledger;
+pub mod lies;
 pub mod linear;
 pub mod load;
 pub mod power;

@@ -36,6 +36,10 @@ impl Recording {
         Recording { steps }
     }
 
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// How many steps of each kind that a crash can fall between: writes, syncs, truncations, changes of names, answers, and
     /// beginnings of a write-ahead log.
     pub fn shape(&self) -> [usize; 6] {

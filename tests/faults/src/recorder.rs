@@ -16,6 +16,8 @@ pub struct Recorder {
     /// What somebody last read or wrote: the basis of preconditions, often old, as it should be.
     known: Mutex<HashMap<Key, (Revision, Token)>>,
     keys: u64,
+    /// How many writes were done and answered.
+    done: tokio::sync::watch::Sender<u64>,
 }
 
 impl Recorder {
@@ -28,7 +30,15 @@ impl Recorder {
             operations: Mutex::default(),
             known: Mutex::new(known),
             keys,
+            done: tokio::sync::watch::Sender::new(0),
         }
+    }
+
+    /// Returns when so many writes were done and answered.
+    pub async fn until_answered(&self, least: u64) {
+        let mut done = self.done.subscribe();
+        // It cannot fail: the sender is ours.
+        let _reached = done.wait_for(|done| *done >= least).await;
     }
 
     pub fn now(&self) -> Moment {
@@ -80,6 +90,9 @@ impl Recorder {
     pub fn note(&self, client: u32, sent: Moment, action: Action, outcome: Outcome) {
         let answered = (outcome != Outcome::Unknown).then(|| self.now());
         self.learn(&action, &outcome);
+        if matches!(outcome, Outcome::Done(_)) {
+            self.done.send_modify(|done| *done += 1);
+        }
         let operation = Operation { client, sent, answered, action, outcome };
         self.operations.lock().expect("no client panics with it").push(operation);
     }

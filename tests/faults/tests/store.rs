@@ -8,10 +8,16 @@ mod disk_errors;
 mod flips;
 #[path = "store/long.rs"]
 mod long;
+#[path = "store/mirror.rs"]
+mod mirror;
 #[path = "store/planted.rs"]
 mod planted;
 #[path = "store/power.rs"]
 mod power;
+#[path = "store/recovery.rs"]
+mod recovery;
+#[path = "store/registrations.rs"]
+mod registrations;
 #[path = "store/sealing.rs"]
 mod sealing;
 #[path = "store/stops.rs"]

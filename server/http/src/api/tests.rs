@@ -1,6 +1,7 @@
 //! The whole service in process, over the memory store.
 
 mod errors;
+pub(super) mod matrix;
 mod objects;
 mod protobuf;
 mod reviews;

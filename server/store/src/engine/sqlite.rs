@@ -29,7 +29,7 @@ use bytes::Bytes;
 pub use disk::DiskGuard;
 pub use import::Importer;
 use parking_lot::Mutex;
-use pool::Pool;
+use pool::{LONGEST, Pool, Time};
 use rusqlite::{Connection, OptionalExtension};
 pub use scrub::Scrub;
 use std::fs::File;
@@ -41,6 +41,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How many requests may wait for the writer; more wait for a place in the queue.
 const QUEUE: usize = 4096;
+/// The most rows read in one snapshot (R39).
+pub(crate) const SNAPSHOT_ROWS: usize = 500;
 /// Up to so many rows are a short read.
 pub(crate) const SHORT: usize = 16;
 
@@ -206,12 +208,35 @@ impl Sqlite {
             return Ok(());
         }
         debug_assert!(places.is_sorted());
+        let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
+        let mut rest = places;
+        while !rest.is_empty() {
+            let done = self.some_rows(visible, what, &rest[..rest.len().min(most)], visit)?;
+            rest = &rest[done..];
+        }
+        Ok(())
+    }
+
+    /// Reads rows in one snapshot, as long as it may be held; answers of how many places.
+    fn some_rows(&self, visible: &Visible, what: Statement, places: &[Place], visit: Visit<'_>) -> Result<usize> {
         let started = Instant::now();
-        let read = |connection: &Connection| {
+        let mut read = |connection: &Connection, time: Option<&Time>| {
             let mut statement = connection.prepare_cached(ROWS).map_err(engine)?;
-            runs(places).try_for_each(|run| visit_run(&mut statement, run, visit))
+            let mut done = 0;
+            for run in runs(places) {
+                if done > 0 && time.is_some_and(Time::is_over) {
+                    break;
+                }
+                visit_run(&mut statement, run, visit)?;
+                done += run.len();
+            }
+            Ok(done)
         };
-        let result = if places.len() <= SHORT { self.pool.short(read) } else { self.pool.snapshot(read) };
+        let result = if places.len() <= SHORT {
+            self.pool.short(|connection| read(connection, None))
+        } else {
+            self.pool.snapshot(LONGEST, |connection, time| read(connection, Some(time)))
+        };
         // A damaged page of the file is damage of the rows in it.
         let result = match result {
             Err(error) if is_damage(&error) => {
@@ -222,23 +247,25 @@ impl Sqlite {
         if let Err(Error::Corrupt { .. }) = &result {
             visible.found_damage();
         }
-        result?;
+        let done = result?;
         visible.observer.statement(what, started.elapsed());
-        Ok(())
+        Ok(done)
     }
 
     pub(crate) fn headers(&self, visible: &Visible, places: &[Place], visit: VisitHeader<'_>) -> Result<()> {
         let started = Instant::now();
-        self.pool.snapshot(|connection| {
-            let mut statement = connection.prepare_cached(HEADER).map_err(engine)?;
-            for place in places {
-                let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
-                if let Some(row) = rows.next().map_err(engine)? {
-                    visit(&header(row).map_err(engine)?);
+        for places in places.chunks(SNAPSHOT_ROWS) {
+            self.pool.snapshot(LONGEST, |connection, _| {
+                let mut statement = connection.prepare_cached(HEADER).map_err(engine)?;
+                for place in places {
+                    let mut rows = statement.query([place.0 as i64]).map_err(engine)?;
+                    if let Some(row) = rows.next().map_err(engine)? {
+                        visit(&header(row).map_err(engine)?);
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
+        }
         visible.observer.statement(Statement::History, started.elapsed());
         Ok(())
     }

@@ -18,6 +18,7 @@ const CAUGHT: &[(&str, &str, &[&str])] = &[
         &["the window kept all"],
     ),
     ("one-long-read-transaction", "bounds::a_long_list_reads_in_short_snapshots", &["were read in 1 snapshots"]),
+    ("stale-index", "mirror::what_is_served_from_memory_is_what_is_stored_b16", &["memory is not what is stored"]),
     ("no-aad", "sealing::a_sealed_field_opens_nowhere_but_in_its_place", &["opened there"]),
 ];
 

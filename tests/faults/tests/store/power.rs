@@ -1,6 +1,7 @@
 //! A3: simulated power losses, and the planted bugs that they must catch.
 
 use crate::{nightly, report, say, seed};
+use otternauts_faults::disk::Lie;
 use otternauts_faults::power::{Recording, Totals, database};
 use otternauts_faults::trace::record;
 use std::path::{Path, PathBuf};
@@ -102,5 +103,31 @@ fn the_power_losses_catch_the_planted_bugs_in_under_100_states() {
         };
         say(&format!("{planted}: caught: {}", error.lines().next().unwrap_or_default()));
         assert!(expected.iter().any(|expected| error.contains(expected)), "{planted}: {error}");
+    }
+}
+
+/// A4: what can be known is refused or told, and what cannot is an older state, whole; a lie is never served.
+#[test]
+fn a_disk_that_lies_is_found_out_or_leaves_an_older_state_but_never_a_wrong_one_a4() {
+    let states = if nightly() { 20_000 } else { 100 };
+    let seed = seed("lies");
+    let Some(recording) = recording(seed, "") else { return };
+    let directory = memory();
+    for (name, lie) in
+        [("dropped", Lie::Dropped), ("misdirected", Lie::Misdirected { by: 0 }), ("unsynced", Lie::Unsynced)]
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let fates = runtime.block_on(recording.lies(seed, 0..states, lie, directory.path()));
+        let fates = fates.unwrap_or_else(|error| panic!("{error:#}"));
+        let found = fates.refused + fates.told;
+        let counts = [
+            ("states", states),
+            ("harmless", fates.harmless),
+            ("refused", fates.refused),
+            ("told", fates.told),
+            ("shorter", fates.shorter),
+        ];
+        report(&format!("lies-{name}"), seed, &counts);
+        assert!(found > 0, "{name}: nothing was ever found: {fates:?}");
     }
 }

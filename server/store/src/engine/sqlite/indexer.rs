@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Below so many objects and changes a start reads the log as quickly.
+/// With fewer rows than this, of objects and of history, a start reads the log as quickly.
 pub(super) const LEAST: u64 = 10_000;
 /// So many changes after the last file make a new one due: half of the history that is kept at least, so that the log
 /// can still tell what came after it.
@@ -68,7 +68,7 @@ impl Indexer {
         let changes = stand.revision - self.stands_at.unwrap_or(0).min(stand.revision);
         let rested = self.last.is_none_or(|(begun, took)| begun.elapsed() >= SHORTEST.max(took * SHARE));
         let due = if is_small() { changes >= CHANGES / 250 } else { changes >= CHANGES && rested };
-        if self.task.is_some() || !due || visible.index.read().objects() < least() {
+        if self.task.is_some() || !due || visible.index.read().rows() < least() {
             return;
         }
         self.last = Some((Instant::now(), Duration::ZERO));
@@ -94,7 +94,7 @@ impl Indexer {
         // One under way is given up: the new one is better.
         let begun = self.task.take().is_some();
         let unchanged = !begun && self.stands_at == Some(stand.revision);
-        if unchanged || visible.index.read().objects() < least() {
+        if unchanged || visible.index.read().rows() < least() {
             return;
         }
         if let Err(error) = index_file::write(&self.path, visible, stand, || false) {

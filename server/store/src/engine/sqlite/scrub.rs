@@ -1,5 +1,8 @@
 //! The scrub: every row and the whole chain are read again at a bounded rate, so that damage is found before it is
-//! needed (A9). Once after a start, and once for so much written; never because time goes by.
+//! needed (A9), and what is served from memory is held against it (B16). Once after a start, and once for so much written;
+//! never because time goes by.
+
+mod comparison;
 
 use crate::engine::sqlite::load::{Follower, META_CHAIN, META_OLDEST, meta_number};
 use crate::engine::sqlite::task::{Stop, Task};
@@ -8,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::log::{Chain, Place};
 use crate::observer::Statement;
 use crate::visible::Visible;
+use comparison::{Comparison, Differs};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +37,7 @@ impl Default for Scrub {
 /// One read transaction looks at no more than this (R39).
 const CHUNK_BYTES: u64 = 1 << 20;
 const CHUNK_ROWS: usize = 500;
+const CHUNK_TIME: Duration = Duration::from_secs(1);
 
 const ROWS_AFTER: &str = "SELECT id, resource, namespace, name, op, schema, previous, checksum, body, chain FROM log \
      WHERE id > ?1 ORDER BY id";
@@ -93,19 +98,31 @@ impl Scrubber {
 pub(super) struct Found {
     pub rows: u64,
     pub damaged: u64,
+    /// What memory has otherwise.
+    differs: Vec<Differs>,
 }
 
 /// Reads all there is, from the first row to the newest. `None`: asked to stop.
 pub(super) fn pass(connection: &Connection, visible: &Visible, rate: u64, stop: &Stop) -> Result<Option<Found>> {
     let mut found = Found::default();
     let mut after = Place::NONE;
-    let mut follower: Option<Follower> = None;
+    let mut walk = Walk::default();
     loop {
         connection.execute_batch("BEGIN").map_err(engine)?;
-        let chunk = chunk(connection, visible, after, &mut follower, &mut found);
+        let chunk = chunk(connection, visible, after, &mut walk, &mut found);
         connection.execute_batch("ROLLBACK").map_err(engine)?;
         let (last, bytes) = chunk?;
-        let Some(last) = last else { return Ok(Some(found)) };
+        let Some(last) = last else {
+            found.differs.extend(walk.comparison.finish(connection, visible)?);
+            for differs in &found.differs {
+                visible.found_damage();
+                tracing::error!(
+                    error = differs as &dyn std::error::Error,
+                    "memory is not what is stored: restart this server"
+                );
+            }
+            return Ok(Some(found));
+        };
         after = last;
         let pause = Duration::from_secs_f64(bytes as f64 / rate as f64);
         if stop.wait(pause) {
@@ -114,12 +131,19 @@ pub(super) fn pass(connection: &Connection, visible: &Visible, rate: u64, stop: 
     }
 }
 
+/// What a pass knows on its way.
+#[derive(Default)]
+struct Walk {
+    follower: Option<Follower>,
+    comparison: Comparison,
+}
+
 /// Checks some rows after a place. Answers the last of them, none at the end, and how many bytes they had.
 fn chunk(
     connection: &Connection,
     visible: &Visible,
     after: Place,
-    follower: &mut Option<Follower>,
+    Walk { follower, comparison }: &mut Walk,
     found: &mut Found,
 ) -> Result<(Option<Place>, u64)> {
     let oldest = meta_number(connection, META_OLDEST)?;
@@ -130,8 +154,9 @@ fn chunk(
     let mut statement = connection.prepare_cached(ROWS_AFTER).map_err(engine)?;
     let mut rows = statement.query([after.0 as i64]).map_err(engine)?;
     let (mut last, mut bytes) = (None, 0);
+    let started = Instant::now();
     for _ in 0..CHUNK_ROWS {
-        if bytes >= CHUNK_BYTES {
+        if bytes >= CHUNK_BYTES || started.elapsed() >= CHUNK_TIME {
             break;
         }
         let Some(row) = rows.next().map_err(engine)? else { break };
@@ -151,9 +176,11 @@ fn chunk(
             }
         };
         bytes += row.get_ref(8).and_then(|body| Ok(body.as_blob()?.len() as u64)).unwrap_or_default() + 64;
-        if let Err(error) = visit_row(row, &mut |_, _| {}) {
+        let mut differs = Ok(());
+        if let Err(error) = visit_row(row, &mut |header, body| differs = comparison.row(visible, header, body)) {
             report(&error);
         }
+        found.differs.extend(differs.err());
         if place.revision() > oldest
             && let Some(follower) = follower
         {

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 mod upkeep;
-use upkeep::free_pages;
+use upkeep::{Stall, free_pages};
 
 /// A batch takes no further transaction once it has so many writes or bytes.
 const BATCH_WRITES: usize = 256;
@@ -73,8 +73,8 @@ pub(super) struct Writer {
     wal: Arc<AtomicI32>,
     /// Pages in the WAL when it was last checkpointed.
     checkpointed: i32,
-    /// Compaction failed and waits for the next commit.
-    stalled: bool,
+    /// Compaction failed and waits.
+    stalled: Option<Stall>,
     /// History up to here goes at once, whatever holds or policy say.
     forced: Revision,
     /// Who waits for it.
@@ -114,7 +114,7 @@ impl Writer {
             floor: verified.floor,
             wal,
             checkpointed: 0,
-            stalled: false,
+            stalled: None,
             forced: 0,
             forgetting: Vec::new(),
             emptied: false,
@@ -138,7 +138,7 @@ impl Writer {
             match request {
                 Request::Commit { writes, reply, _place } => {
                     next = self.group(writes, reply, _place, requests);
-                    self.stalled = false;
+                    self.stalled = None;
                 }
                 Request::SetMeta { name, value, reply } => {
                     let result = self.set_meta(&name, &value);
@@ -149,7 +149,7 @@ impl Writer {
                     let upto = upto.min(self.visible.revision());
                     self.forced = self.forced.max(upto);
                     self.forgetting.push((upto, reply));
-                    self.stalled = false;
+                    self.stalled = None;
                 }
                 Request::Close { reply } => {
                     let result = self.close();
@@ -172,8 +172,8 @@ impl Writer {
     /// nothing to compact never wakes.
     fn wait(&self) -> Option<Duration> {
         let head = self.files.head.due();
-        if self.stalled {
-            return head;
+        if let Some(stall) = self.stalled {
+            return [head, Some(stall.left())].into_iter().flatten().min();
         }
         let to_empty = self.files.disk.level() == Level::Full && !self.emptied;
         if to_empty || self.visible.held(self.ages.due()).max(self.forced) > self.floor {

@@ -91,12 +91,14 @@ async fn a_start_from_the_file_and_a_start_from_the_whole_log_are_the_same() {
             })
         });
         assert!(whole.unwrap());
+        // The store writes a newer one when it closes.
+        let written = read(&target).unwrap();
         for _ in 0..300 {
             engine.commit(some(&mut random, 3)).await.unwrap();
         }
         let floor = visible.oldest();
         engine.close().await.unwrap();
-        let (fast, slow) = both(&path, Some(read(&target).unwrap()));
+        let (fast, slow) = both(&path, Some(written));
         let fast = fast.unwrap();
         assert_eq!(fast.stands_at, (floor <= from.revision).then_some(from.revision), "it is used when it can be");
         assert_eq!(fast.index, slow.index, "seed {seed}, round {round}");
@@ -221,4 +223,20 @@ async fn a_large_store_leaves_a_file_when_it_closes_and_starts_from_it() {
     let (_, engine) = open(&path, 1_000);
     engine.close().await.unwrap();
     assert_eq!(written(&path), before);
+}
+
+#[tokio::test]
+async fn a_small_store_with_a_long_history_starts_from_a_file_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("otternauts.db");
+    let (_, engine) = open(&path, 1_000);
+    for _ in 0..11 {
+        let writes = (0..1_000).map(|number| change("configmaps", format!("o{number}"), false));
+        engine.commit(writes.collect()).await.unwrap();
+    }
+    engine.close().await.unwrap();
+    let snapshot = indexer::found(&path).expect("a file");
+    assert_eq!((snapshot.index.objects(), snapshot.index.rows()), (1_000, 12_000));
+    let (fast, slow) = both(&path, Some(snapshot));
+    assert_eq!(fast.unwrap().index, slow.index);
 }

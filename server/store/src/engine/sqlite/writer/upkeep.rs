@@ -10,14 +10,36 @@ use crate::planted::point;
 use crate::retention::{Keep, Step};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// R40, in pages of the WAL.
+/// R40, in pages of the WAL: when what is in it is taken into the database, when it is begun anew, and when that is late.
 const CHECKPOINT_PAGES: i32 = 1000;
-const TRUNCATE_PAGES: i32 = 4096;
+const RESTART_PAGES: i32 = 4096;
 const ALARM_PAGES: i32 = 16_384;
+/// Compaction that failed is tried again after so long, then after twice as long, and so on; and with each commit.
+const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// How many steps of compaction a full disk gets at once.
 const RELIEF_STEPS: usize = 64;
+
+/// Compaction failed and waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stall {
+    since: Instant,
+    wait: Duration,
+}
+
+impl Stall {
+    fn after(before: Option<Stall>) -> Stall {
+        let wait = before.map_or(RETRY, |before| (before.wait * 2).min(LONGEST_RETRY));
+        Stall { since: Instant::now(), wait }
+    }
+
+    /// How long it still waits.
+    pub(super) fn left(&self) -> Duration {
+        self.wait.saturating_sub(self.since.elapsed())
+    }
+}
 
 impl Writer {
     /// The disk is full: the ballast goes, and history after it. False when there was no ballast.
@@ -57,7 +79,7 @@ impl Writer {
     /// Answers those whose history is gone, from the write-ahead log too where no reader is in the way.
     fn tell_forgotten(&mut self) {
         let oldest = self.floor;
-        if !self.forgetting.iter().any(|(upto, _)| self.stalled || *upto <= oldest) {
+        if !self.forgetting.iter().any(|(upto, _)| self.stalled.is_some() || *upto <= oldest) {
             return;
         }
         self.cut_log();
@@ -65,7 +87,7 @@ impl Writer {
             if upto <= oldest {
                 // Whoever asked may have gone.
                 let _ = reply.send(Ok(()));
-            } else if self.stalled {
+            } else if self.stalled.is_some() {
                 let _ = reply.send(Err(Error::Full));
             } else {
                 self.forgetting.push((upto, reply));
@@ -80,18 +102,31 @@ impl Writer {
         // What has no room cannot be held.
         let target = if keeps == Keep::Nothing { target } else { self.visible.held(target) }.max(self.forced);
         let oldest = self.floor;
-        if target <= oldest || self.stalled {
+        if target <= oldest {
+            self.stalled = None;
+            return false;
+        }
+        if self.stalled.is_some_and(|stall| !stall.left().is_zero()) {
             return false;
         }
         let started = Instant::now();
         let done = self.compact(oldest, target).map_err(|error| failure("compaction", error));
         self.visible.observer.statement(Statement::Compact, started.elapsed());
         match done {
-            Ok(()) => true,
+            Ok(()) => {
+                self.stalled = None;
+                true
+            }
             Err(Error::Full) if self.found_full() => true,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "compaction waits for the next commit");
-                self.stalled = true;
+                // It goes on where the last step that was committed ended (C6).
+                let stall = Stall::after(self.stalled);
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    wait = ?stall.wait,
+                    "compaction failed: it is tried again with the next commit, or after a while"
+                );
+                self.stalled = Some(stall);
                 false
             }
         }
@@ -163,11 +198,21 @@ impl Writer {
         if pages - self.checkpointed < tight.map_or(CHECKPOINT_PAGES, |pages| pages.min(CHECKPOINT_PAGES)) {
             return Ok(());
         }
-        let truncate = pages > TRUNCATE_PAGES || tight.is_some();
-        self.checkpoint_now(if truncate { "TRUNCATE" } else { "PASSIVE" }, pages)
+        if tight.is_some() {
+            return self.checkpoint_now("TRUNCATE", pages).map(drop);
+        }
+        // It waits for nobody, and the next commit begins the log anew if nobody reads at that moment.
+        let left = self.checkpoint_now("PASSIVE", pages)?;
+        if pages > RESTART_PAGES && left == 0 {
+            // Readers come so close on one another that there is no such moment: short as they are, the last is waited for.
+            let mode = if pages > ALARM_PAGES { "TRUNCATE" } else { "RESTART" };
+            self.checkpoint_now(mode, pages)?;
+        }
+        Ok(())
     }
 
-    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<()> {
+    /// Answers how many pages a reader kept from being taken into the database.
+    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<i64> {
         let started = Instant::now();
         point("before-checkpoint");
         self.checkpointed = pages;
@@ -178,14 +223,14 @@ impl Writer {
         point("after-checkpoint");
         self.visible.observer.checkpointed(mode == "TRUNCATE", result.is_ok(), started.elapsed());
         let (busy, left) = result?;
-        if mode == "TRUNCATE" && !busy {
+        if mode != "PASSIVE" && !busy {
             self.checkpointed = 0;
             self.wal.store(0, Ordering::Relaxed);
         }
         if pages > ALARM_PAGES && left > 0 {
             tracing::warn!(pages, left, "the write-ahead log is large: a reader holds it back");
         }
-        Ok(())
+        Ok(left)
     }
 }
 
@@ -233,3 +278,6 @@ fn plan(connection: &Connection, oldest: u64, target: u64) -> rusqlite::Result<S
         None => Ok(step),
     }
 }
+
+#[cfg(test)]
+mod tests;
