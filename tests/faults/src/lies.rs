@@ -69,9 +69,9 @@ impl Recording {
             let lies = matters(step) && (seen == chosen || (of == Lie::Unsynced && seen > chosen));
             seen += usize::from(matters(step));
             if lies {
-                disk.lie(step, of)
+                disk.lie(step, of);
             } else {
-                disk.take(step)
+                disk.take(step);
             }
             if let Step::Said(line) = step {
                 said.push(Line::parse(line)?);
