@@ -89,9 +89,14 @@ async fn onboard(ctx: &Context, server: &Server, name: &str) -> Result<Action, E
         let (mut seen, host) = Box::pin(observe(ctx, &server, cluster.as_ref())).await?;
         round.lay_over(&mut seen);
         let before = server.status.clone().unwrap_or_default();
-        let labels = server.metadata.labels.clone().unwrap_or_default();
+        let labels = server.labels().clone();
         let decision = decide(Desired { name, spec: &server.spec, labels: &labels }, &before, &seen);
+        let decided_on = server.metadata.generation;
         write(ctx, &mut server, &decision).await?;
+        // What was written comes back with what somebody else wrote since we looked: that is not settled by a decision made before it.
+        if server.metadata.generation != decided_on || server.labels() != &labels {
+            continue;
+        }
         let ready = decision.status.phase == ServerPhase::Ready || decision.retry == Retry::OnChange;
         if let (None, true, Some(host)) = (&decision.step, ready, &host) {
             ctx.fleet.follow(host);

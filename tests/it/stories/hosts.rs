@@ -77,6 +77,14 @@ fn hosts_that_hang_or_vanish_are_said_so_once_and_come_back_by_themselves_ot_f16
         let status = get(&otter, "stack", "duo")["status"].clone();
         if ready_reason(&status) == "ManagersUnreachable" { Ok(()) } else { Err(status) }
     });
+    // What is over before the group of messages goes out is told to nobody.
+    let told = |text: &str| receiver.seen().iter().flat_map(crate::notify::notices).filter(|n| n == text).count();
+    until("the cluster's loss to be told", Duration::from_secs(60), || {
+        match told("problem default ManagersUnreachable") {
+            1 => Ok(()),
+            times => Err(times),
+        }
+    });
     lab.ok(&["heal"]);
     cluster_where(&otter, "whole again", |s| condition(s, "Ready")["status"] == "True");
     for host in hosts {
@@ -84,7 +92,6 @@ fn hosts_that_hang_or_vanish_are_said_so_once_and_come_back_by_themselves_ot_f16
     }
     let status = stack_running(&otter, "duo", 180);
     assert_eq!(status["services"][0]["desired"], 3, "{status}");
-    let told = |text: &str| receiver.seen().iter().flat_map(crate::notify::notices).filter(|n| n == text).count();
     until("the cluster's return to be told", Duration::from_secs(60), || {
         let seen = (told("problem default ManagersUnreachable"), told("recovered default ManagersUnreachable"));
         if seen == (1, 1) { Ok(()) } else { Err(seen) }
