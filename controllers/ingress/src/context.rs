@@ -7,7 +7,6 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::Store;
 use kube::{Client, Resource, ResourceExt as _};
 use otternauts_fleet::Fleet;
-use otternauts_types::cluster::IngressStatus;
 use otternauts_types::server::ServerPhase;
 use otternauts_types::{Cluster, Server, Stack};
 use parking_lot::Mutex;
@@ -33,12 +32,9 @@ pub struct Context {
     standings: Mutex<HashMap<String, Standing>>,
 }
 
-/// How a Cluster's ingress stood.
+/// The task of the swarm that was seen running last as a Cluster's proxy, and the Server that it ran on.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// What was written last: the watch may not have brought it yet.
-    pub status: Option<IngressStatus>,
-    /// The task of the swarm that ran last, and the Server that it ran on.
     pub task: Option<String>,
     pub server: Option<String>,
 }
@@ -75,13 +71,13 @@ impl Context {
         self.prepared.lock().insert(server.uid().unwrap_or_default());
     }
 
-    /// None before the first look since we started.
-    pub fn standing(&self, uid: &str) -> Option<Standing> {
-        self.standings.lock().get(uid).cloned()
+    /// Empty before the first look since we started.
+    pub fn standing(&self, cluster: &Cluster) -> Standing {
+        self.standings.lock().get(&cluster.uid().unwrap_or_default()).cloned().unwrap_or_default()
     }
 
-    pub fn set_standing(&self, uid: &str, standing: Standing) {
-        self.standings.lock().insert(uid.to_owned(), standing);
+    pub fn set_standing(&self, cluster: &Cluster, standing: Standing) {
+        self.standings.lock().insert(cluster.uid().unwrap_or_default(), standing);
     }
 
     /// The Stacks of a cluster.

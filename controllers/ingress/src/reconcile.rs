@@ -105,8 +105,8 @@ impl Round<'_> {
                 last_error: Some(format!("{} {why}", status::DEPLOY_FAILED)),
                 ..IngressStatus::default()
             });
-            self.tell_cluster(failed).await?;
-            return Ok((Verdicts::new(), None));
+            let overtaken = self.tell_cluster(failed).await?;
+            return Ok((Verdicts::new(), overtaken.then_some(OVERTAKEN)));
         };
         let server = self.observed.proxy.as_ref().and_then(|p| self.swarm.server_of(p.running_on.as_deref()?));
         let server_name = server.map(|s| s.name_any());
@@ -142,8 +142,8 @@ impl Round<'_> {
             }
         }
         let standing = status::ingress(desired, self.observed, server_name.as_deref(), refused.as_deref());
-        self.tell_cluster(Some(standing)).await?;
-        Ok((verdicts, again))
+        let overtaken = self.tell_cluster(Some(standing)).await?.then_some(OVERTAKEN);
+        Ok((verdicts, again.into_iter().chain(overtaken).min()))
     }
 
     /// Routes first, so that port 80 answers; then the domains; then the certificates that may be asked for now.
@@ -240,13 +240,12 @@ impl Round<'_> {
     /// A proxy keeps its certificates on its server: elsewhere, each domain is looked at anew before one is asked for. The name may
     /// still point at the server that died, and an authority counts challenges that fail.
     fn forget_if_moved(&self, server: Option<&str>) {
-        let (cluster, uid) = (self.cluster.name_any(), self.cluster.metadata.uid.clone().unwrap_or_default());
         let shown = || self.cluster.status.as_ref().and_then(|s| s.ingress.as_ref()?.server.clone());
-        let before = self.ctx.standing(&uid).map_or_else(shown, |known| known.server);
+        let before = self.ctx.standing(self.cluster).server.or_else(shown);
         if before.is_some() && server.is_some() && before.as_deref() != server {
             let now = Timestamp::now().as_second();
             for (host, _) in self.recall().into_iter().filter(|(_, verdict)| !verdict.is_held(now)) {
-                self.ctx.remember(&cluster, &host, Verdict::default());
+                self.ctx.remember(&self.cluster.name_any(), &host, Verdict::default());
             }
         }
     }
@@ -266,29 +265,28 @@ impl Round<'_> {
         self.table.hosts().into_iter().map(one).collect()
     }
 
-    async fn tell_cluster(&self, new: Option<IngressStatus>) -> Result<()> {
+    /// Answers whether the Cluster is to be read again: it has changed since.
+    async fn tell_cluster(&self, new: Option<IngressStatus>) -> Result<bool> {
         let (ctx, cluster) = (self.ctx, self.cluster);
-        let (name, uid) = (cluster.name_any(), cluster.metadata.uid.clone().unwrap_or_default());
-        let shown = cluster.status.as_ref().and_then(|s| s.ingress.clone());
-        let known = ctx.standing(&uid);
-        let old = known.as_ref().map_or_else(|| shown.clone(), |known| known.status.clone());
+        let old = cluster.status.as_ref().and_then(|s| s.ingress.clone());
         let running = self.observed.proxy.as_ref().filter(|p| p.running_on.is_some()).and_then(|p| p.task.clone());
-        let (before, at) = known.map_or((None, None), |known| (known.task, known.server));
-        let restarted = before.is_some() && running.is_some() && before != running;
-        if old != new || shown != new {
-            status::write_cluster(&ctx.client, &name, [&shown, &old], new.as_ref()).await?;
+        let Standing { task, server } = ctx.standing(cluster);
+        let restarted = task.is_some() && running.is_some() && task != running;
+        if old != new && !status::write_cluster(&ctx.client, cluster, new.as_ref()).await? {
+            return Ok(true);
         }
-        let server = new.as_ref().and_then(|s| s.server.clone()).or(at);
-        ctx.set_standing(&uid, Standing { status: new.clone(), task: running.or(before), server });
+        let server = new.as_ref().and_then(|s| s.server.clone()).or(server);
+        ctx.set_standing(cluster, Standing { task: running.or(task), server });
         if old == new && !restarted {
-            return Ok(());
+            return Ok(false);
         }
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
         for (warning, reason, note) in status::changes(&old, &new, restarted) {
             ctx.say(cluster, warning, reason, &note).await;
         }
+        let name = cluster.name_any();
         tracing::info!(cluster = name, phase = new.phase, error = new.last_error, "ingress changed");
-        Ok(())
+        Ok(false)
     }
 
     /// Answers whether a Stack is to be read again: it has changed since.

@@ -8,7 +8,7 @@ use crate::proxy::Desired;
 use crate::routes::{StackKey, Table};
 use crate::verdict::{Verdict, reason, time};
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use otternauts_types::cluster::IngressStatus;
 use otternauts_types::stack::{CertificateState, DomainStatus};
 use otternauts_types::{Cluster, Condition, ConditionStatus, Stack, set_condition};
@@ -215,24 +215,29 @@ pub async fn write_stack(client: &Client, stack: &Stack, domains: &Domains) -> R
     });
     let api: Api<Stack> = Api::namespaced(client.clone(), &namespace);
     let params = PatchParams::apply(MANAGER).force();
-    match api.patch_status(&name, &params, &Patch::Apply(patch)).await {
-        Err(kube::Error::Api(refused)) if refused.code == 409 => Ok(false),
-        written => written.map(|_| true).map_err(Error::api("write a Stack's status")),
-    }
+    written(api.patch_status(&name, &params, &Patch::Apply(patch)).await, "write a Stack's status")
 }
 
-/// `old`: what may stand there: what the watch showed last, and what was written last. `None`: no ingress is there or wanted.
-pub async fn write_cluster(
-    client: &Client,
-    cluster: &str,
-    old: [&Option<IngressStatus>; 2],
-    new: Option<&IngressStatus>,
-) -> Result<()> {
+/// The same for a Cluster. `None`: no ingress is there or wanted.
+pub async fn write_cluster(client: &Client, cluster: &Cluster, new: Option<&IngressStatus>) -> Result<bool> {
     let api: Api<Cluster> = Api::all(client.clone());
-    let new = old.iter().fold(json!(new), |new, old| replacing(&json!(old), new));
-    let patch = Patch::Merge(json!({"status": {"ingress": new}}));
-    let written = api.patch_status(cluster, &PatchParams::default(), &patch).await;
-    written.map(drop).map_err(Error::api("write a Cluster's status"))
+    let old = cluster.status.as_ref().and_then(|s| s.ingress.as_ref());
+    let patch = json!({
+        "metadata": {"resourceVersion": cluster.metadata.resource_version},
+        "status": {"ingress": replacing(&json!(old), json!(new))},
+    });
+    written(
+        api.patch_status(&cluster.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await,
+        "write a Cluster's status",
+    )
+}
+
+/// False where the object has changed since it was read.
+fn written<T>(answer: kube::Result<T>, doing: &'static str) -> Result<bool> {
+    match answer {
+        Err(kube::Error::Api(refused)) if refused.code == 409 => Ok(false),
+        answer => answer.map(|_| true).map_err(Error::api(doing)),
+    }
 }
 
 /// A merge patch that makes `old` to `new`: what is gone is said to be.
