@@ -128,43 +128,45 @@ impl Context {
 
     /// The first manager of the swarm that answers and has a say (OT-F16); else why there is none.
     pub async fn manager(&self, cluster: &str, swarm: &str, except: Option<&str>) -> Result<Manager, Managers> {
-        let mut leaderless = false;
         let ask = |server: Arc<Server>| async move {
             let docker = self.host(&server).await?.docker().await.ok()?;
             let info = docker.info().await.ok()?;
             Some(Manager { docker, info })
         };
-        let late = Mutex::new(Vec::new());
-        let in_turn = futures::stream::iter(self.managers(cluster, except)).then(|server| {
-            let late = &late;
-            async move {
-                let answer = tokio::time::timeout(MANAGER_PATIENCE, ask(Arc::clone(&server))).await;
-                answer.unwrap_or_else(|_| {
-                    late.lock().unwrap_or_else(PoisonError::into_inner).push(server);
-                    None
-                })
+        let (mut leaderless, mut late) = (false, Vec::new());
+        let mut has_a_say = |manager: &Manager| match manager.info.swarm.cluster_id.as_deref() {
+            _ if !manager.info.swarm.control_available => false,
+            Some(id) => id == swarm,
+            // Only a leader knows the swarm's id.
+            None => {
+                leaderless = true;
+                false
             }
-        });
-        let again = futures::stream::once(async {
-            let late = std::mem::take(&mut *late.lock().unwrap_or_else(PoisonError::into_inner));
-            let all = late.into_iter().map(|server| tokio::time::timeout(LAST_PATIENCE, ask(server)));
-            all.collect::<FuturesUnordered<_>>().map(|answer| answer.ok().flatten())
-        });
-        let mut answers = Box::pin(in_turn.chain(again.flatten()));
-        while let Some(answer) = answers.next().await {
-            let Some(manager) = answer.filter(|m| m.info.swarm.control_available) else { continue };
-            match manager.info.swarm.cluster_id.as_deref() {
-                Some(id) if id == swarm => {
-                    let mut elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
-                    elections.entry(cluster.to_owned()).and_modify(|e| e.began = None);
-                    return Ok(manager);
+        };
+        for server in self.managers(cluster, except) {
+            match tokio::time::timeout(MANAGER_PATIENCE, ask(Arc::clone(&server))).await {
+                Ok(answer) => {
+                    if let Some(manager) = answer.filter(&mut has_a_say) {
+                        return Ok(self.led(cluster, manager));
+                    }
                 }
-                Some(_) => {}
-                // Only a leader knows the swarm's id.
-                None => leaderless = true,
+                Err(_) => late.push(tokio::time::timeout(LAST_PATIENCE, ask(server))),
+            }
+        }
+        let mut late: FuturesUnordered<_> = late.into_iter().collect();
+        while let Some(answer) = late.next().await {
+            if let Some(manager) = answer.ok().flatten().filter(&mut has_a_say) {
+                return Ok(self.led(cluster, manager));
             }
         }
         Err(if leaderless { self.leaderless(cluster) } else { Managers::Unreachable })
+    }
+
+    /// Its swarm has a leader: no election goes on.
+    fn led(&self, cluster: &str, manager: Manager) -> Manager {
+        let mut elections = self.elections.lock().unwrap_or_else(PoisonError::into_inner);
+        elections.entry(cluster.to_owned()).and_modify(|e| e.began = None);
+        manager
     }
 
     /// A manager answers that its swarm has no leader: an election, unless that has been so for long.
