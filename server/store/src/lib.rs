@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod event;
 mod hub;
+mod import;
 mod index;
 mod key;
 mod list;

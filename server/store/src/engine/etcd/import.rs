@@ -14,6 +14,7 @@ use crate::engine::etcd::view::MOST_OPS;
 use crate::engine::etcd::{EtcdOptions, endpoints, own_runtime, wait_on};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
+use crate::import::{Refused, accept_name, accept_newest};
 use crate::key::Revision;
 use crate::log::{MOST_WRITES, Place, Row};
 use crate::record::Record;
@@ -40,20 +41,12 @@ pub struct NotEmpty {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("another import into the same place has begun meanwhile")]
-    TakenOver,
-    #[error("{0:?} is a name of the engine's own")]
-    Name(String),
-    #[error("revision {0} has too many records")]
-    Crowded(Revision),
-    #[error("record {record} is above {newest}, the newest revision")]
-    Above { record: Revision, newest: Revision },
-}
+#[error("another import into the same place has begun meanwhile")]
+struct TakenOver;
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        Error::Engine(Box::new(refused))
+impl From<TakenOver> for Error {
+    fn from(taken: TakenOver) -> Self {
+        Error::Engine(Box::new(taken))
     }
 }
 
@@ -145,9 +138,7 @@ impl EtcdImporter {
 
     /// Takes in one small value.
     pub fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<()> {
-        if name.starts_with('.') {
-            return Err(Refused::Name(name.to_owned()).into());
-        }
+        accept_name(name)?;
         self.flush()?;
         self.batch.push(put(self.place.keys.meta(name), Bytes::copy_from_slice(value)));
         self.flush()
@@ -156,9 +147,7 @@ impl EtcdImporter {
     /// Ends it at `revision`, above every record, with nothing below it left to watch from: whoever held a version from before gets
     /// [`Error::Compacted`] and lists anew (R44). It still opens for nobody but [`EtcdImporter::open`].
     pub fn finish(&mut self, revision: Revision, epoch: u64) -> Result<()> {
-        if self.newest > revision {
-            return Err(Refused::Above { record: self.newest, newest: revision }.into());
-        }
+        accept_newest(self.newest, revision)?;
         self.flush()?;
         let head = Head { revision, oldest: revision, nonce: self.nonce };
         let epoch = Bytes::copy_from_slice(&epoch.to_be_bytes());
@@ -258,7 +247,7 @@ impl Target {
             // Whatever became of it, the next look tells.
             self.client.txn(&request, Instant::now() + PATIENCE).await.map_err(Trouble::of_read)?;
         }
-        Err(Refused::TakenOver.into())
+        Err(TakenOver.into())
     }
 
     async fn wipe(&self) -> Result<()> {
@@ -289,7 +278,7 @@ impl Target {
         let compare = vec![holds(self.keys.format.clone(), Some(self.mark.clone()))];
         let request = TxnRequest { compare, success, failure: Vec::new() };
         let answer = self.client.txn(&request, Instant::now() + PATIENCE).await.map_err(Trouble::of_write)?;
-        if answer.succeeded { Ok(()) } else { Err(Refused::TakenOver.into()) }
+        if answer.succeeded { Ok(()) } else { Err(TakenOver.into()) }
     }
 
     async fn give_free(&self) -> Result<()> {
@@ -305,6 +294,6 @@ impl Target {
         let found = answer.ranges().flat_map(|range| range.kvs).next();
         // An answer got lost: then it was done before.
         let done = done || (before && found.is_some_and(|kv| kv.value.as_ref() == FORMAT));
-        if done { Ok(()) } else { Err(Refused::TakenOver.into()) }
+        if done { Ok(()) } else { Err(TakenOver.into()) }
     }
 }

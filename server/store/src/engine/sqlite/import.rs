@@ -5,6 +5,7 @@ use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
 use crate::engine::sqlite::{engine, file};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
+use crate::import::{Refused, accept_name, accept_newest};
 use crate::key::Revision;
 use crate::log::{Chain, Header, MOST_WRITES, Place, kind_code};
 use crate::record::Record;
@@ -18,22 +19,8 @@ use std::path::{Path, PathBuf};
 const BATCH: u64 = 5_000;
 
 #[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("{0} is there already: a database is restored where none was")]
-    Leftover(PathBuf),
-    #[error("{0:?} is a name of the engine's own")]
-    Name(String),
-    #[error("revision {0} has too many records")]
-    Crowded(Revision),
-    #[error("record {record} is above {newest}, the newest revision")]
-    Above { record: Revision, newest: Revision },
-}
-
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        Error::Engine(Box::new(refused))
-    }
-}
+#[error("{0} is there already: a database is restored where none was")]
+struct Leftover(PathBuf);
 
 /// Fills a new database. It is one only after [`Importer::finish`]; what is left before that is to be thrown away.
 pub struct Importer {
@@ -52,7 +39,7 @@ impl Importer {
         for suffix in ["", "-wal", "-shm", "-journal", ".head", ".lock"] {
             let leftover = file::beside(path, suffix);
             if leftover.symlink_metadata().is_ok() {
-                return Err(Refused::Leftover(leftover).into());
+                return Err(Error::Engine(Box::new(Leftover(leftover))));
             }
         }
         let connection = file::open(path)?;
@@ -121,9 +108,7 @@ impl Importer {
 
     /// Takes in one small value.
     pub fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<()> {
-        if name.starts_with('.') {
-            return Err(Refused::Name(name.to_owned()).into());
-        }
+        accept_name(name)?;
         self.write_meta(name, value)
     }
 
@@ -136,9 +121,7 @@ impl Importer {
     /// Ends it at `revision`, above every record, with nothing below it left to watch from: whoever held a version from before gets
     /// [`Error::Compacted`] and lists anew (A14, R44). Durable when it answers, the side file included.
     pub fn finish(self, revision: Revision, epoch: u64) -> Result<()> {
-        if self.newest > revision {
-            return Err(Refused::Above { record: self.newest, newest: revision }.into());
-        }
+        accept_newest(self.newest, revision)?;
         self.write_meta(META_OLDEST, &revision.to_be_bytes())?;
         self.write_meta(META_REVISION, &revision.to_be_bytes())?;
         self.write_meta(META_CHAIN, &self.chain.0.to_be_bytes())?;
