@@ -75,13 +75,7 @@ pub async fn run(
     secret_key: Option<Secret<String>>,
     tell: impl Fn(&str) + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<Report> {
-    let dir = match (&order.from, &order.to) {
-        (Place::Sqlite(dir), Place::Etcd { .. }) | (Place::Etcd { .. }, Place::Sqlite(dir)) => dir.clone(),
-        _ => bail!(
-            "one of --from and --to is sqlite:DIR, the other etcd:URL,...: for a copy of the same kind see otter backup"
-        ),
-    };
-    let migration = Migration::open(&order, dir)?;
+    let migration = Migration::open(&order)?;
     let found = seal::find(&migration.data, secret_key, order.secret_key_file.clone())?;
     let done = migration.go(found, order.dry_run, tell).await;
     let closed = migration.source.close().await;
@@ -100,31 +94,33 @@ struct Migration {
 }
 
 impl Migration {
-    fn open(order: &Order, dir: PathBuf) -> anyhow::Result<Self> {
+    fn open(order: &Order) -> anyhow::Result<Self> {
         let (from, to) = (order.from.to_string(), order.to.to_string());
         let options = |endpoints: &[String], prefix: &str, purpose: Purpose| {
             let config = EtcdConfig { endpoints: endpoints.to_vec(), prefix: prefix.to_owned(), ..order.tls.clone() };
             storage::etcd_options(&config, purpose)
         };
         match (&order.from, &order.to) {
-            (Place::Etcd { endpoints, prefix }, _) => {
-                let data = Arc::new(DataDir::open(&dir)?);
+            (Place::Etcd { endpoints, prefix }, Place::Sqlite(dir)) => {
+                let data = Arc::new(DataDir::open(dir)?);
                 let source = Store::etcd(options(endpoints, prefix, Purpose::Leave));
                 let source = source.with_context(|| format!("cannot open {from}"))?;
                 Ok(Self { from, to, source, wanted: Wanted::Sqlite(Arc::clone(&data)), data })
             }
-            (_, Place::Etcd { endpoints, prefix }) => {
+            (Place::Sqlite(dir), Place::Etcd { endpoints, prefix }) => {
                 let path = dir.join(storage::DATABASE);
                 if !path.is_file() {
                     return Err(Ending::not_found(format!("there is no {}", path.display())).into());
                 }
-                let data = Arc::new(DataDir::open(&dir)?);
+                let data = Arc::new(DataDir::open(dir)?);
                 storage::refuse_arriving(&data)?;
                 let source = storage::open_file(&path)?;
                 let wanted = Wanted::Etcd(Box::new(options(endpoints, prefix, Purpose::Serve)));
                 Ok(Self { from, to, source, wanted, data })
             }
-            _ => bail!("one of the two is etcd"),
+            _ => bail!(
+                "one of --from and --to is sqlite:DIR, the other etcd:URL,...: for a copy of the same kind see otter backup"
+            ),
         }
     }
 

@@ -1,6 +1,5 @@
 //! `otter store`: what is done to a store as a whole, with no server on it.
 
-use crate::clock;
 use crate::config::EtcdConfig;
 use crate::keys_command::say;
 use crate::migration::place::Place;
@@ -57,13 +56,11 @@ pub async fn run(command: StoreCommand, secret_key: Option<Secret<String>>) -> a
     let (from, to) = (args.from, args.to);
     let next = next(&to, &from);
     let order = Order { from, to, tls, secret_key_file: args.secret_key_file, dry_run: args.dry_run };
-    let started = clock::now();
     let report = migration::run(order, secret_key, |line| {
         // Nobody is left to tell when standard error is closed.
         let _ = writeln!(std::io::stderr(), "{line}");
     })
     .await?;
-    tracing::debug!(%started, "migrated");
     if json {
         return say(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     }

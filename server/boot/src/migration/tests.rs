@@ -42,7 +42,7 @@ async fn between_leaving_and_arriving_nobody_can_serve_and_running_again_ends_it
     // The steps of a migration but the last.
     {
         let order = order(&sqlite, &cluster);
-        let migration = Migration::open(&order, dir.path().to_owned()).expect("opens");
+        let migration = Migration::open(&order).expect("opens");
         let at = migration.source.revision();
         let (target, sent) = migration.copy(at, |_: &str| ()).await.expect("copied");
         assert_eq!(sent.objects, 1200);
