@@ -11,10 +11,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
+use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -32,12 +38,55 @@ pub struct Wire {
     send: SendRequest<Full<Bytes>>,
     base: String,
     bearer: String,
+    gone: Gone,
 }
 
 /// A watch that is read line by line.
 pub struct Watching {
     body: Incoming,
     buffer: Vec<u8>,
+    gone: Gone,
+}
+
+/// When the connection has ended. A request that was handed over in that very moment may get no answer, and no error either.
+#[derive(Clone)]
+struct Gone(watch::Receiver<()>);
+
+/// The connection itself; it tells its end by being dropped.
+struct Line {
+    stream: TlsStream<TcpStream>,
+    _end: watch::Sender<()>,
+}
+
+impl Gone {
+    /// What has come before the end counts.
+    async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            _ = self.0.changed() => bail!("the connection has ended"),
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 impl Door {
@@ -68,11 +117,13 @@ impl Door {
         let tcp = TcpStream::connect(&self.address).await?;
         tcp.set_nodelay(true)?;
         let host = self.address.split(':').next().unwrap_or_default().to_owned();
-        let tls = self.tls.connect(ServerName::try_from(host)?, tcp).await?;
-        let (send, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await?;
+        let stream = self.tls.connect(ServerName::try_from(host)?, tcp).await?;
+        let (end, gone) = watch::channel(());
+        let (send, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(Line { stream, _end: end })).await?;
         // It ends with the connection; how is told to each request.
         tokio::spawn(driver);
-        Ok(Wire { send, base: format!("https://{}", self.address), bearer: self.bearer.clone() })
+        let base = format!("https://{}", self.address);
+        Ok(Wire { send, base, bearer: self.bearer.clone(), gone: Gone(gone) })
     }
 }
 
@@ -110,11 +161,11 @@ impl Wire {
     async fn call(&mut self, (method, path, kind, body): Asked) -> Result<(StatusCode, Bytes)> {
         let response = self.send(method, &path, kind, body).await?;
         let code = response.status();
-        Ok((code, response.into_body().collect().await?.to_bytes()))
+        Ok((code, self.gone.or(response.into_body().collect()).await??.to_bytes()))
     }
 
     async fn send(&mut self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<hyper::Response<Incoming>> {
-        self.send.ready().await?;
+        self.gone.or(self.send.ready()).await??;
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -122,7 +173,7 @@ impl Wire {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, kind)
             .body(Full::new(body))?;
-        Ok(self.send.send_request(request).await?)
+        Ok(self.gone.or(self.send.send_request(request)).await??)
     }
 
     /// A watch of everything above a revision.
@@ -133,7 +184,7 @@ impl Wire {
         let path = format!("{COLLECTION}?watch=1&allowWatchBookmarks=true&resourceVersion={after}");
         let response = self.send(Method::GET, &path, "application/json", Bytes::new()).await?;
         ensure!(response.status().is_success(), "watch after {after}: {}", response.status());
-        Ok(Watching { body: response.into_body(), buffer: Vec::new() })
+        Ok(Watching { body: response.into_body(), buffer: Vec::new(), gone: self.gone.clone() })
     }
 }
 
@@ -144,7 +195,7 @@ impl Watching {
     /// A line that is no event, or an ERROR event.
     pub async fn next(&mut self) -> Result<Option<Vec<Seen>>> {
         loop {
-            let Some(Ok(frame)) = self.body.frame().await else { return Ok(None) };
+            let Ok(Some(Ok(frame))) = self.gone.or(self.body.frame()).await else { return Ok(None) };
             let Some(data) = frame.data_ref() else { continue };
             self.buffer.extend_from_slice(data);
             let Some(end) = self.buffer.iter().rposition(|byte| *byte == b'\n') else { continue };
