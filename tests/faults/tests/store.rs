@@ -6,6 +6,8 @@ mod bounds;
 mod disk_errors;
 #[path = "store/flips.rs"]
 mod flips;
+#[path = "store/lives.rs"]
+mod lives;
 #[path = "store/long.rs"]
 mod long;
 #[path = "store/mirror.rs"]
@@ -28,6 +30,14 @@ use otternauts_faults::Dice;
 /// `make test-nightly`: the long numbers.
 fn nightly() -> bool {
     std::env::var_os("OTTERNAUTS_NIGHTLY").is_some_and(|value| value == "1")
+}
+
+/// The numbers of the runs; `OTTERNAUTS_RUN=N` beside the seed repeats one of them, and `N-M` so many.
+fn numbers(runs: u64) -> std::ops::Range<u64> {
+    let Ok(asked) = std::env::var("OTTERNAUTS_RUN") else { return 0..runs };
+    let (first, last) = asked.split_once('-').unwrap_or((&asked, &asked));
+    let number = |text: &str| text.parse::<u64>().expect("OTTERNAUTS_RUN is N or N-M");
+    number(first)..number(last) + 1
 }
 
 /// Says the seed on standard error, so that a failure can be repeated with `OTTERNAUTS_SEED`.

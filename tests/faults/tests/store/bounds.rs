@@ -48,7 +48,7 @@ async fn fill(store: &Store, from: u64, count: u64) {
 /// B12: it falls out of a window that does not grow for it, and gets every event all the same.
 #[tokio::test]
 async fn a_watcher_that_does_not_read_is_parked_and_loses_nothing() {
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let (store, counts) = open(&place);
     let mut watcher = store.watch(Range::resource(RESOURCE), 0).await.expect("it starts");
     fill(&store, 1, 10).await;
@@ -73,7 +73,7 @@ fn events(item: &WatchItem) -> usize {
 /// R39: a list of everything holds no snapshot longer than for 500 rows, so the write-ahead log can be emptied meanwhile.
 #[tokio::test]
 async fn a_long_list_reads_in_short_snapshots() {
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let (store, _) = open(&place);
     fill(&store, 1, 2_000).await;
     store.close().await.expect("it closes");
@@ -100,7 +100,7 @@ fn put(key: u64, token: u64, more: usize) -> otternauts_store::Write {
 async fn the_write_ahead_log_stays_bounded_while_somebody_always_reads_c1() {
     let commits = if nightly() { 200_000 } else { 2_400 };
     let seed = seed("bounded log");
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     // Compaction has its part, and the database its bound.
     let retention = Retention { age: Duration::ZERO, bytes: 32 * MIB, revisions: 100 };
     let options = SqliteOptions { retention, ..victim::keeping(&database(place.path())) };
@@ -168,7 +168,7 @@ async fn pages(store: &Store) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_that_are_renewed_all_day_leave_a_small_database_c2() {
     let seconds = if nightly() { 86_400 } else { 400 };
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let now = Arc::new(AtomicU64::new(0));
     let clock = now.clone();
     let clock = Arc::new(move || Duration::from_secs(clock.load(Ordering::Relaxed)));

@@ -35,7 +35,7 @@ enum Fate {
 async fn a_flipped_bit_is_harmless_or_found() {
     let flips = if nightly() { 10_000 } else { 400 };
     let seed = seed("flips");
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let (truth, running, closed) = sample(place.path(), seed).await;
     let mut fates = [0_u64; 3];
     for number in 0..flips {

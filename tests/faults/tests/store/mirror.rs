@@ -24,7 +24,7 @@ impl Observer for Passes {
 async fn what_is_served_from_memory_is_what_is_stored_b16() {
     let rounds = if nightly() { 200 } else { 4 };
     let seed = seed("mirror");
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let passes = Arc::new(Passes::default());
     // A pass begins with every few writes, and compaction goes on below it.
     let scrub = Scrub { first: Duration::ZERO, every_bytes: 20_000, bytes_per_second: 1 << 30 };

@@ -1,10 +1,11 @@
 //! A3: simulated power losses, and the planted bugs that they must catch.
 
+use crate::lives::{memory, strace};
 use crate::{nightly, report, say, seed};
 use otternauts_faults::disk::Lie;
 use otternauts_faults::power::{Recording, Totals, database};
 use otternauts_faults::trace::record;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// First creation, a clean end, then larger bodies so that checkpoints and a new turn of the WAL come in the midst of it,
@@ -13,9 +14,7 @@ const SESSIONS: [&str; 4] = ["12:200:close", "70:6000:drop", "40:300:close", "15
 
 /// `None`: strace cannot be used here.
 fn recording(seed: u64, planted: &str) -> Option<Recording> {
-    let works = Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
-    if !works {
-        otternauts_harness::skip::skip("simulated power losses", "strace is missing or not allowed here");
+    if !strace("simulated power losses") {
         return None;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -30,13 +29,6 @@ fn recording(seed: u64, planted: &str) -> Option<Recording> {
         .env("OTTERNAUTS_PLANTED", planted)
         .env("OTTERNAUTS_SMALL", "1");
     Some(Recording::new(record(command, &inside).expect("the victim lives")))
-}
-
-/// Where a state can be made and thrown away without touching a disk.
-pub fn memory() -> tempfile::TempDir {
-    let shared: PathBuf = "/dev/shm".into();
-    let place = if shared.is_dir() { shared } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("otter-states-").tempdir_in(place).expect("a directory in memory")
 }
 
 /// Searches on as many threads as there are processors.

@@ -20,7 +20,7 @@ const REGISTRARS: u64 = 32;
 async fn a_watch_that_begins_during_commits_begins_exactly_where_it_was_asked_to_b8() {
     let registrations = if nightly() { 1_000_000 } else { 10_000 };
     let seed = seed("registrations");
-    let place = crate::power::memory();
+    let place = crate::lives::memory();
     let sqlite = victim::open(victim::keeping(&database(place.path()))).expect("it opens");
     let mut events = 0;
     for store in [Store::memory(), sqlite] {

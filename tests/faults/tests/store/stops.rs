@@ -1,13 +1,10 @@
 //! A2: the process stops dead at each named point of the writer, and everything that was answered or seen is there.
 
-use crate::{nightly, report, seed};
+use crate::{lives, nightly, report, seed};
 use otternauts_faults::Dice;
-use otternauts_faults::power::database;
-use otternauts_faults::story::{Found, Line, judge, read};
-use otternauts_faults::victim;
+use otternauts_faults::story::{Found, Line};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
 
 const SMALL: &[&str] = &["12:300:close", "20:300:drop"];
 /// Enough pages for a checkpoint.
@@ -40,17 +37,15 @@ async fn nothing_answered_is_lost_wherever_the_writer_stops() {
     let seed = seed("stops");
     let (mut stops, mut answers) = (0, 0);
     for (number, (point, passed, life)) in POINTS.iter().enumerate() {
-        let directory = crate::power::memory();
+        let directory = lives::memory();
         let mut found = Found::nothing();
         for time in 0..times {
             let mut dice = Dice::part(seed, number as u64 * 1_000 + time);
             let stop = format!("{point}:{}", 1 + dice.below(*passed));
-            let said = run(directory.path(), &dice.next().to_string(), &stop, life);
-            let store = victim::open(victim::keeping(&database(directory.path()))).expect("it opens");
-            let now = read(&store).await.expect("it can be read");
-            let report = judge(&found, &said, &now);
-            let report = report.unwrap_or_else(|error| panic!("seed {seed}, stop {stop}, time {time}: {error:#}"));
-            answers += report.acknowledged as u64;
+            let said = run(directory.path(), dice.next(), &stop, life);
+            let why = format!("seed {seed}, stop {stop}, time {time}");
+            let (now, acknowledged) = lives::judged(directory.path(), &found, &said, &why).await;
+            answers += acknowledged;
             found = now;
             stops += 1;
         }
@@ -60,13 +55,11 @@ async fn nothing_answered_is_lost_wherever_the_writer_stops() {
 }
 
 /// What a victim says until it stops there.
-fn run(directory: &Path, seed: &str, stop: &str, life: &[&str]) -> Vec<Line> {
-    let mut victim = Command::new("sh");
-    victim.args(["-c", "ulimit -c 0; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_store-victim"), "live"]);
-    victim.arg(database(directory)).arg(seed).args(life).env("OTTERNAUTS_STOP", stop).env("OTTERNAUTS_SMALL", "1");
-    let ran = victim.output().expect("the victim starts");
+fn run(directory: &Path, seed: u64, stop: &str, life: &[&str]) -> Vec<Line> {
+    let ran =
+        lives::life("exec", directory, seed, life).env("OTTERNAUTS_STOP", stop).output().expect("the victim starts");
     const SIGABRT: i32 = 6;
     let error = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.signal(), Some(SIGABRT), "{stop} was never passed: {:?} {error}", ran.status);
-    String::from_utf8_lossy(&ran.stdout).lines().map(|line| Line::parse(line).expect("a line of a victim")).collect()
+    lives::said(&ran)
 }
