@@ -73,7 +73,8 @@ pub async fn read(store: &Store) -> Result<Found> {
 }
 
 /// Holds what is stored against what was said before: every answered write is there, whoever saw a revision still can, and
-/// nothing is there that was not asked for. `before` is what the story began with.
+/// nothing is there that was not asked for. `before` is what the story began with. It must have been read behind every crash:
+/// a write that was stored and not answered has no other witness once its history was let go of.
 ///
 /// # Errors
 /// What is wrong.
@@ -129,5 +130,54 @@ impl Found {
     /// A store before its first write.
     pub fn nothing() -> Found {
         Found { at: 0, items: Vec::new(), watched: Stream::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Kind, Seen};
+
+    fn said(lines: &[&str]) -> Vec<Line> {
+        lines.iter().map(|line| Line::parse(line).expect("a line")).collect()
+    }
+
+    fn found(at: Revision, items: &[(Key, Token, Revision)], after: Revision, seen: Vec<Seen>) -> Found {
+        let items = items.iter().map(|&(key, token, revision)| Item { key, token, revision }).collect();
+        Found { at, items, watched: Stream { after, seen, complete_to: Some(at) } }
+    }
+
+    fn event(revision: Revision, key: Key, kind: Kind, token: Token) -> Seen {
+        Seen::Event { revision, key, kind, token }
+    }
+
+    /// A7 on a full disk, which lets go of all history: the deletion at revision 2 was stored, and the process stopped before it
+    /// answered. Only who read the store between the two lives can know of it.
+    #[test]
+    fn a_write_that_was_stored_unanswered_is_known_to_who_reads_between_two_lives_a7() {
+        let first = ["try 11 1=11", "ack 11 1", "try 12 1=0"];
+        let second = ["try 21 2=21", "ack 21 3"];
+        let end = found(3, &[(2, 21, 3)], 3, Vec::new());
+        let events = vec![event(1, 1, Kind::Added, 11), event(2, 1, Kind::Deleted, 11)];
+        let between = found(2, &[], 0, events);
+        judge(&Found::nothing(), &said(&first), &between).expect("the first life is right");
+        judge(&between, &said(&second), &end).expect("the second life is right");
+        let both = said(&[&first[..], &second[..]].concat());
+        let gap = judge(&Found::nothing(), &both, &end).expect_err("nobody saw revision 2");
+        assert!(gap.to_string().contains("Gap { revision: 2 }"), "{gap:#}");
+    }
+
+    /// What is read between two lives excuses nothing: what it holds is still there, and what was answered too.
+    #[test]
+    fn a_life_that_loses_what_was_there_before_it_is_found_out() {
+        let between = found(2, &[(1, 11, 1), (2, 12, 2)], 0, Vec::new());
+        let second = said(&["try 21 3=21", "ack 21 3"]);
+        for (what, end) in [
+            ("object 2 is gone", found(3, &[(1, 11, 1), (3, 21, 3)], 3, Vec::new())),
+            ("object 2 is as it never was", found(3, &[(1, 11, 1), (2, 11, 1), (3, 21, 3)], 3, Vec::new())),
+            ("the answered write is gone", found(2, &[(1, 11, 1), (2, 12, 2)], 2, Vec::new())),
+        ] {
+            assert!(judge(&between, &second, &end).is_err(), "{what}");
+        }
     }
 }
