@@ -9,7 +9,7 @@ mod tests;
 
 pub use create::{Opening, Source, create};
 pub use format::{FileEntry, Header};
-pub use restore::{DATABASE, KEYRING, REVISION_BUMP, Root, restore, test_restore, verify};
+pub use restore::{DATABASE, KEYRING, Piece, REVISION_BUMP, Root, Unpacked, restore, test_restore, unpack, verify};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

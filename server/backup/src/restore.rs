@@ -4,7 +4,7 @@ use crate::create::Opening;
 use crate::format::{FileEntry, Frame, FrameReader, Header, read_header};
 use crate::{Error, Result, Summary};
 use flate2::read::GzDecoder;
-use otternauts_store::{DiskGuard, Importer, SqliteOptions, Store};
+use otternauts_store::{DiskGuard, Importer, Record, SqliteOptions, Store};
 use otternauts_vault::{Identity, Recipient, Vault, open_stream, recipients};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{BufReader, Read, Write as _};
@@ -47,55 +47,83 @@ fn open(path: &Path, identity: &Identity) -> Result<(Header, FrameReader<impl Re
     }
 }
 
-/// What [`each`] found, with the keys that were inside.
-struct Whole {
-    header: Header,
-    vault: Vault,
-    summary: Summary,
+/// What a restored store is made of.
+pub enum Piece {
+    /// One live object.
+    Object(Record),
+    /// One small value of the store.
+    Meta(String, Vec<u8>),
+    /// A file of the data directory.
+    File(FileEntry),
 }
 
-/// Reads everything from beginning to end; `visit` gets what is to be kept.
-fn each(path: &Path, identity: &Identity, mut visit: impl FnMut(&Vault, Frame) -> Result<()>) -> Result<Whole> {
+/// What [`unpack`] found, with the keys that were inside.
+pub struct Unpacked {
+    pub summary: Summary,
+    vault: Vault,
+}
+
+impl Unpacked {
+    /// The keyring for the restored store: wrapped for its root key, and for the recovery keys of the server before. Kept as [`KEYRING`].
+    pub fn keyring(&self, root: &Identity) -> Result<Vec<u8>> {
+        let recovery = recipients::parse_all(&self.summary.header.recovery)?;
+        let public = Recipient::parse(&root.recipient())?;
+        Ok(self.vault.rewrapped(public, recovery)?.wrapped().to_vec())
+    }
+
+    /// Where history starts in the restored store.
+    pub fn revision(&self) -> u64 {
+        self.summary.header.revision + REVISION_BUMP
+    }
+
+    /// How often the restored store has been restored.
+    pub fn epoch(&self) -> u64 {
+        self.summary.header.epoch + 1
+    }
+}
+
+/// Reads everything from beginning to end; `visit` gets what is to be kept, and nothing of it counts unless this answers that all is well.
+pub fn unpack<E: From<Error>>(
+    path: &Path,
+    identity: &Identity,
+    mut visit: impl FnMut(Piece) -> std::result::Result<(), E>,
+) -> std::result::Result<Unpacked, E> {
     let (header, mut frames) = open(path, identity)?;
-    let Frame::Keyring(wrapped) = frames.next()? else {
-        return Err(Error::Damaged("its keyring is missing".to_owned()));
-    };
-    let (vault, _) = Vault::open(identity, Some(&wrapped))?;
+    let damaged = |why: &str| E::from(Error::Damaged(why.to_owned()));
+    let Frame::Keyring(wrapped) = frames.next()? else { return Err(damaged("its keyring is missing")) };
+    let (vault, _) = Vault::open(identity, Some(&wrapped)).map_err(Error::from)?;
     let mut opening = Opening::new(&vault);
     let (mut objects, mut files) = (0, 0);
     let end = loop {
         match frames.next()? {
             Frame::End(end) => break end,
             Frame::Object(record) if record.revision > header.revision => {
-                return Err(Error::Damaged("an object is newer than it".to_owned()));
+                return Err(damaged("an object is newer than it"));
             }
             Frame::Object(record) => {
                 opening.look(&record);
                 objects += 1;
-                visit(&vault, Frame::Object(record))?;
+                visit(Piece::Object(record))?;
             }
             Frame::File(file) => {
                 files += 1;
-                visit(&vault, Frame::File(file))?;
+                visit(Piece::File(file))?;
             }
-            Frame::Meta(name, value) => visit(&vault, Frame::Meta(name, value))?,
-            Frame::Header(_) | Frame::Keyring(_) => {
-                return Err(Error::Damaged("something is in it twice".to_owned()));
-            }
+            Frame::Meta(name, value) => visit(Piece::Meta(name, value))?,
+            Frame::Header(_) | Frame::Keyring(_) => return Err(damaged("something is in it twice")),
         }
     };
     if end.objects != objects {
-        return Err(Error::Damaged(format!("it has {objects} objects, and was made with {}", end.objects)));
+        return Err(damaged(&format!("it has {objects} objects, and was made with {}", end.objects)));
     }
     let keys = opening.end()?;
     let damaged = std::mem::take(&mut opening.damaged);
-    let summary = Summary { header: header.clone(), objects, files, keys, damaged };
-    Ok(Whole { header, vault, summary })
+    Ok(Unpacked { summary: Summary { header, objects, files, keys, damaged }, vault })
 }
 
 /// Reads a backup from beginning to end: it opens, is whole, and under each of its data keys something opens.
 pub fn verify(path: &Path, identity: &Identity) -> Result<Summary> {
-    each(path, identity, |_, _| Ok(())).map(|read| read.summary)
+    unpack::<Error>(path, identity, |_| Ok(())).map(|read| read.summary)
 }
 
 /// Makes a data directory of a backup. The backup is verified as a whole first; then everything is written beside `target` and renamed
@@ -181,20 +209,17 @@ impl Drop for Beside {
 fn fill(path: &Path, identity: &Identity, dir: &Path, root: Root, runtime: &Handle) -> Result<Summary> {
     let database = dir.join(DATABASE);
     let mut importer = Importer::create(&database)?;
-    let read = each(path, identity, |_, frame| match frame {
-        Frame::Object(record) => Ok(importer.put(&record)?),
-        Frame::Meta(name, value) => Ok(importer.set_meta(&name, &value)?),
-        Frame::File(file) => write_file(dir, &file),
-        _ => Ok(()),
+    let read = unpack::<Error>(path, identity, |piece| match piece {
+        Piece::Object(record) => Ok(importer.put(&record)?),
+        Piece::Meta(name, value) => Ok(importer.set_meta(&name, &value)?),
+        Piece::File(file) => write_file(dir, &file),
     })?;
     let (identity, written) = match root {
         Root::New => (Identity::generate(), true),
         Root::Kept(identity) => (identity, false),
     };
-    let recovery = recipients::parse_all(&read.header.recovery)?;
-    let public = Recipient::parse(&identity.recipient())?;
-    importer.set_meta(KEYRING, read.vault.rewrapped(public, recovery)?.wrapped())?;
-    importer.finish(read.header.revision + REVISION_BUMP, read.header.epoch + 1)?;
+    importer.set_meta(KEYRING, &read.keyring(&identity)?)?;
+    importer.finish(read.revision(), read.epoch())?;
     if written {
         let content = otternauts_meta::Secret::new(identity.to_line().expose().clone().into_bytes());
         write_file(dir, &FileEntry { name: "secret.key".to_owned(), mode: 0o600, content })?;

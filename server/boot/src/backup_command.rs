@@ -1,5 +1,8 @@
 //! `otter backup`: of the running server, or of a data directory on which none runs; and back.
 
+#[cfg(feature = "etcd")]
+mod into_etcd;
+
 use crate::admin::{BackupLine, BackupRequest};
 use crate::backups::{About, Backups, Hash, Whole};
 use crate::keys_command::{Offline, Place, say};
@@ -52,9 +55,12 @@ pub struct Verify {
 #[derive(Debug, Args)]
 pub struct Restore {
     file: PathBuf,
-    /// The new data directory: not there yet, or empty
+    /// The new data directory: not there yet, or empty; with --to, of the first replica
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    etcd: into_etcd::IntoEtcd,
     /// A key that opens the backup
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
@@ -81,6 +87,10 @@ pub async fn run(command: BackupCommand, secret_key: Option<Secret<String>>) -> 
 }
 
 async fn run_restore(args: Restore, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
+    #[cfg(feature = "etcd")]
+    if args.etcd.is_given() {
+        return into_etcd::run(args, secret_key).await;
+    }
     let identity = Identity::read(&args.identity)?;
     let root = match (&args.secret_key_file, secret_key) {
         (Some(file), _) => Root::Kept(Identity::read(file)?),

@@ -112,19 +112,31 @@ impl DataDir {
     }
 
     /// [`DataDir::remove`], and it stays away after a power cut.
+    #[cfg(feature = "etcd")]
     pub fn remove_for_good(&self, name: &str) -> anyhow::Result<()> {
         self.remove(name)?;
         let synced = File::open(&self.path).and_then(|dir| dir.sync_all());
         synced.with_context(|| format!("cannot sync {}", self.path.display()))
     }
 
-    /// The files whose names begin so, in order.
-    pub fn named(&self, beginning: &str) -> anyhow::Result<Vec<String>> {
-        let entries = std::fs::read_dir(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let mut found: Vec<String> = names.filter(|name| name.starts_with(beginning)).collect();
+    /// What is in one of its directories, `""` for itself, in order.
+    #[cfg(feature = "etcd")]
+    pub fn names_in(&self, dir: &str) -> anyhow::Result<Vec<String>> {
+        let path = self.file(dir);
+        let entries = match std::fs::read_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let mut found: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// The files whose names begin so, in order.
+    #[cfg(feature = "etcd")]
+    pub fn named(&self, beginning: &str) -> anyhow::Result<Vec<String>> {
+        Ok(self.names_in("")?.into_iter().filter(|name| name.starts_with(beginning)).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use otternauts_store::Error as StoreError;
 
 /// A reason, and the exit code that goes with it.
+#[cfg(feature = "etcd")]
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Ending {
@@ -11,10 +12,13 @@ pub struct Ending {
 }
 
 const ERROR: u8 = 1;
+#[cfg(feature = "etcd")]
 const NOT_FOUND: u8 = 5;
+#[cfg(feature = "etcd")]
 const CONFLICT: u8 = 6;
 const UNREACHABLE: u8 = 8;
 
+#[cfg(feature = "etcd")]
 impl Ending {
     pub fn not_found(message: impl Into<String>) -> Self {
         Self { code: NOT_FOUND, message: message.into() }
@@ -32,10 +36,14 @@ pub fn code(error: &anyhow::Error) -> u8 {
         if cause.downcast_ref::<otternauts_store::NotEmpty>().is_some() {
             return Some(CONFLICT);
         }
+        #[cfg(feature = "etcd")]
+        if let Some(ending) = cause.downcast_ref::<Ending>() {
+            return Some(ending.code);
+        }
         if let Some(StoreError::Unavailable(_)) = cause.downcast_ref() {
             return Some(UNREACHABLE);
         }
-        cause.downcast_ref::<Ending>().map(|ending| ending.code)
+        None
     };
     error.chain().find_map(known).unwrap_or(ERROR)
 }

@@ -28,6 +28,8 @@ mod pages;
 mod pki;
 mod process;
 mod remote;
+#[cfg(feature = "etcd")]
+mod restoring;
 mod scheduled;
 mod seal;
 mod serve;

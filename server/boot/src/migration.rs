@@ -4,10 +4,11 @@
 //! before that and only if nobody wrote since it was read, so there is never more than one of the two that can be served. Run again, it
 //! starts over with an empty target.
 
+pub mod arrived;
 mod live;
 pub mod place;
-mod tally;
-mod target;
+pub mod tally;
+pub mod target;
 #[cfg(test)]
 mod tests;
 
@@ -15,13 +16,12 @@ use crate::config::EtcdConfig;
 use crate::data_dir::DataDir;
 use crate::ending::Ending;
 use crate::seal::{self, Found};
-use crate::{clock, shared_pki, storage};
-use anyhow::{Context as _, bail, ensure};
-use otternauts_backup::{Opening, REVISION_BUMP};
+use crate::{clock, storage};
+use anyhow::{Context as _, bail};
+use arrived::Arrived;
+use otternauts_backup::REVISION_BUMP;
 use otternauts_meta::Secret;
-use otternauts_registry::Registry;
 use otternauts_store::{Purpose, Store};
-use otternauts_vault::Vault;
 use place::Place;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -177,7 +177,8 @@ impl Migration {
         let (target, sent) = self.copy(at, tell.clone()).await?;
         report.count(&sent);
         tell("comparing what arrived with what was sent");
-        let target = self.check(target, found, sent, &mut report).await?;
+        let (target, Arrived { keys, damaged, pki }) = arrived::check(target, &self.data, found, sent).await?;
+        (report.keys, report.damaged, report.pki) = (keys, damaged, pki);
         // The order of these two is what makes it safe: never are there two stores that can be served.
         self.source.leave(at, &format!("{destination}{}", clock::now())).await.context("cannot leave the source")?;
         tokio::task::spawn_blocking(move || target.complete()).await??;
@@ -212,54 +213,6 @@ impl Migration {
         };
         tokio::task::spawn_blocking(work).await.context("the copy has failed")?
     }
-
-    /// Opens what arrived as a start would, compares it, opens what is sealed, and puts the shared files in their place.
-    async fn check(&self, target: Target, found: Found, sent: Tally, report: &mut Report) -> anyhow::Result<Target> {
-        let (target, store) = tokio::task::spawn_blocking(move || {
-            let store = target.open()?;
-            anyhow::Ok((target, store))
-        })
-        .await??;
-        let checked = self.check_open(&store, found, sent, report).await;
-        let closed = store.close().await;
-        checked?;
-        closed.context("cannot close what arrived")?;
-        Ok(target)
-    }
-
-    async fn check_open(&self, store: &Store, found: Found, sent: Tally, report: &mut Report) -> anyhow::Result<()> {
-        let vault = Arc::new(found.unlock(&self.data, store, &[]).await?.vault);
-        let (looked, runtime, opening) = (store.clone(), Handle::current(), Arc::clone(&vault));
-        let work = move || compare(&looked, &opening, &sent, &runtime);
-        (report.keys, report.damaged) = tokio::task::spawn_blocking(work).await??;
-        let registry = Registry::new(store.clone(), vault, Arc::new(clock::now)).await;
-        let registry = registry.context("cannot start the registry over what arrived")?;
-        report.pki = match self.wanted {
-            Wanted::Etcd(_) => shared_pki::publish(&self.data, &registry).await?,
-            Wanted::Sqlite(_) => shared_pki::take(&self.data, &registry).await?,
-        };
-        Ok(())
-    }
-}
-
-/// The same objects, the same bytes; and what is sealed opens. Answers the keys that open something, and what does not open.
-fn compare(store: &Store, vault: &Vault, sent: &Tally, runtime: &Handle) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
-    let (mut arrived, mut opening) = (Tally::default(), Opening::new(vault));
-    each(store, store.revision(), runtime, |record| {
-        arrived.add(record);
-        opening.look(record);
-        Ok(())
-    })?;
-    ensure!(
-        arrived.sha256() == sent.sha256() && arrived.objects == sent.objects,
-        "what arrived is not what was sent: {} objects with SHA-256 {}, not {} with {}",
-        arrived.objects,
-        arrived.sha256(),
-        sent.objects,
-        sent.sha256()
-    );
-    let keys = opening.end().context("what arrived cannot be opened")?;
-    Ok((keys, std::mem::take(&mut opening.damaged)))
 }
 
 impl Report {

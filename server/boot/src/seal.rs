@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// The wrapped keyring, among the small values of the store.
 pub const META: &str = "vault";
 /// The public halves of the root keys that may be the right one: lets a wrong key be refused before the store is even opened.
-const PUBLIC: &str = "secret.key.pub";
+pub const PUBLIC: &str = "secret.key.pub";
 pub const PRIVATE: &str = "secret.key";
 /// A new root key, until the store is wrapped for it.
 const NEXT: &str = "secret.key.next";
@@ -56,7 +56,29 @@ pub fn find(data: &DataDir, environment: Option<Secret<String>>, file: Option<Pa
 }
 
 impl Found {
+    /// The root key, unless there is none yet.
+    #[cfg(feature = "etcd")]
+    pub fn first(&self) -> Option<&Identity> {
+        self.identities.first()
+    }
+
+    /// Whether it lies in the data directory, or will; otherwise somebody else keeps it.
+    #[cfg(feature = "etcd")]
+    pub fn is_in_data_dir(&self) -> bool {
+        self.from_data_dir
+    }
+
+    /// Makes a root key in the directory where none is.
+    #[cfg(feature = "etcd")]
+    pub fn or_made(mut self, data: &DataDir) -> anyhow::Result<Self> {
+        if self.identities.is_empty() {
+            self.identities.push(make(data)?);
+        }
+        Ok(self)
+    }
+
     /// Whether one of the keys is the one that a kept keyring is wrapped for; the error names that one.
+    #[cfg(feature = "etcd")]
     pub fn fits(&self, kept: &[u8]) -> anyhow::Result<()> {
         let needed = Vault::needs(kept)?;
         let given: Vec<String> = self.identities.iter().map(Identity::recipient).collect();

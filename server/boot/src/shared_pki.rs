@@ -11,7 +11,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use otternauts_auth::User;
 use otternauts_auth::user::MASTERS;
 use otternauts_meta::{Object, Secret};
-use otternauts_registry::{Body, Caller, DeleteOptions, Registry, Subresource, Target, WriteOptions};
+use otternauts_registry::{Body, Caller, Registry, Subresource, Target, WriteOptions};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -99,6 +99,7 @@ async fn create(data: &DataDir, registry: &Registry) -> anyhow::Result<bool> {
 
 /// For a store that replicas will share: the Secret says what the files say. `false`: there are no files yet, and the first replica makes
 /// both.
+#[cfg(feature = "etcd")]
 pub async fn publish(data: &DataDir, registry: &Registry) -> anyhow::Result<bool> {
     let mut here = Vec::new();
     for (_, file, _) in FILES {
@@ -110,13 +111,15 @@ pub async fn publish(data: &DataDir, registry: &Registry) -> anyhow::Result<bool
             return Ok(true);
         }
         // From an earlier time on etcd; the files are what clients know.
-        let gone = registry.delete(&caller(), &target(registry)?, &DeleteOptions::default()).await;
+        let options = otternauts_registry::DeleteOptions::default();
+        let gone = registry.delete(&caller(), &target(registry)?, &options).await;
         gone.map_err(|status| anyhow::anyhow!("cannot remove the old Secret {NAME}: {}", status.message))?;
     }
     create(data, registry).await
 }
 
 /// For a store that replicas have shared: the files of its one server from now on. `false`: there is no such Secret.
+#[cfg(feature = "etcd")]
 pub async fn take(data: &DataDir, registry: &Registry) -> anyhow::Result<bool> {
     let found = read(registry).await?;
     found.map_or(Ok(false), |files| put_in_place(data, &files).map(|()| true))

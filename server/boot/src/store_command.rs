@@ -16,14 +16,9 @@ pub enum StoreCommand {
     Migrate(Box<Migrate>),
 }
 
-#[derive(Debug, Args)]
-pub struct Migrate {
-    /// Where everything is: sqlite:DIR (a data directory) or etcd:URL,URL,...[/PREFIX]
-    #[arg(long, value_name = "STORE")]
-    from: Place,
-    /// Where it goes, and where nothing is yet; the other kind
-    #[arg(long, value_name = "STORE")]
-    to: Place,
+/// What it takes to speak with etcd over TLS; endpoints and prefix are in the place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct EtcdFiles {
     /// Who signed etcd's certificates (PEM), for https
     #[arg(long, value_name = "FILE")]
     etcd_cafile: Option<PathBuf>,
@@ -33,6 +28,29 @@ pub struct Migrate {
     /// Its key (PEM)
     #[arg(long, value_name = "FILE")]
     etcd_keyfile: Option<PathBuf>,
+}
+
+impl EtcdFiles {
+    pub fn config(self) -> EtcdConfig {
+        EtcdConfig {
+            ca_file: self.etcd_cafile,
+            certificate_file: self.etcd_certfile,
+            key_file: self.etcd_keyfile,
+            ..EtcdConfig::default()
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Where everything is: sqlite:DIR (a data directory) or etcd:URL,URL,...[/PREFIX]
+    #[arg(long, value_name = "STORE")]
+    from: Place,
+    /// Where it goes, and where nothing is yet; the other kind
+    #[arg(long, value_name = "STORE")]
+    to: Place,
+    #[command(flatten)]
+    tls: EtcdFiles,
     /// The root key [default: $OTTERNAUTS_SECRET_KEY, else secret.key in the data directory]
     #[arg(long, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
@@ -47,12 +65,7 @@ pub struct Migrate {
 pub async fn run(command: StoreCommand, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
     let StoreCommand::Migrate(args) = command;
     let json = args.output.is_some();
-    let tls = EtcdConfig {
-        ca_file: args.etcd_cafile,
-        certificate_file: args.etcd_certfile,
-        key_file: args.etcd_keyfile,
-        ..EtcdConfig::default()
-    };
+    let tls = args.tls.config();
     let (from, to) = (args.from, args.to);
     let next = next(&to, &from);
     let order = Order { from, to, tls, secret_key_file: args.secret_key_file, dry_run: args.dry_run };
@@ -68,7 +81,7 @@ pub async fn run(command: StoreCommand, secret_key: Option<Secret<String>>) -> a
 }
 
 /// How the target is served; more than the place is its owner's affair.
-fn next(to: &Place, from: &Place) -> String {
+pub fn next(to: &Place, from: &Place) -> String {
     match (to, from) {
         (Place::Etcd { endpoints, prefix }, Place::Sqlite(dir)) => format!(
             "otter serve --store etcd --etcd-endpoints {} --etcd-prefix {prefix} --data-dir {}",
