@@ -50,7 +50,7 @@ pub fn create<W: Write>(
     }
     all.push(root);
 
-    let hold = source.store.hold();
+    let hold = runtime.block_on(source.store.hold())?;
     let header = Header {
         created: source.created.clone(),
         version: source.version.clone(),

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+/// How often a backup is begun whose snapshot goes while it is read.
+const TRIES: usize = 3;
 /// A backup until it is where it is to be kept.
 const PART: &str = "backup.part";
 /// What clients know the server by: a restored one is the same to them.
@@ -91,13 +93,27 @@ impl Backups {
         let part = Part { path: data.file(PART), _alone: alone };
         let (keys, runtime) = (Arc::clone(&self.keys), Handle::current());
         let work = move || {
-            let about = write(&keys, &data, &readers, &part.path, &runtime)?;
+            let mut tried = 1;
+            let about = loop {
+                match write(&keys, &data, &readers, &part.path, &runtime) {
+                    Err(error) if tried < TRIES && was_passed(&error) => {
+                        tried += 1;
+                        tracing::warn!("history was forgotten while a backup read it, and the backup is begun anew");
+                    }
+                    done => break done?,
+                }
+            };
             anyhow::Ok(Made { about, part })
         };
         let made = tokio::task::spawn_blocking(work).await.context("the backup has failed");
         drop(still);
         made?
     }
+}
+
+/// The snapshot went while it was read: another replica has rotated the keys, or the hold on it has run out.
+fn was_passed(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(otternauts_store::Error::Compacted { .. })))
 }
 
 fn write(keys: &Keys, data: &DataDir, readers: &[Recipient], path: &Path, runtime: &Handle) -> anyhow::Result<About> {
@@ -214,5 +230,21 @@ impl Drop for Whole {
         if self.file.is_some() {
             let _ = std::fs::remove_file(&self.part);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use otternauts_store::Error as StoreError;
+
+    #[test]
+    fn a_backup_is_begun_anew_when_its_snapshot_went_and_for_no_other_reason() {
+        let gone = StoreError::Compacted { asked: 5, oldest: 9 };
+        let failed =
+            |error: StoreError| anyhow::Error::from(otternauts_backup::Error::Store(error)).context("a backup");
+        assert!(was_passed(&failed(gone)));
+        assert!(!was_passed(&failed(StoreError::Closed)));
+        assert!(!was_passed(&anyhow::Error::from(otternauts_backup::Error::NobodyCouldOpen)));
     }
 }

@@ -5,7 +5,7 @@
 //! starts over with an empty target.
 
 pub mod arrived;
-mod live;
+pub mod live;
 pub mod place;
 pub mod tally;
 pub mod target;
@@ -194,7 +194,7 @@ impl Migration {
             let total: u64 = source.counts().iter().map(|(_, count)| count).sum();
             let mut tally = Tally::default();
             // What is read stays readable for as long as it takes.
-            let _hold = source.hold();
+            let _hold = runtime.block_on(source.hold()).context("cannot read the source")?;
             each(&source, at, &runtime, |record| {
                 tally.add(record);
                 target.put(record)?;

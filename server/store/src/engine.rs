@@ -227,6 +227,16 @@ impl Engine {
         }
     }
 
+    /// What keeps the newest revision from every other replica's compaction, where there are any.
+    #[allow(clippy::unused_async, reason = "only a cluster is asked")]
+    pub(crate) async fn hold(&self) -> Result<Option<(Revision, Box<dyn Send + Sync>)>> {
+        match self {
+            #[cfg(feature = "etcd")]
+            Engine::Etcd(engine) => engine.hold().await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Answers when no history at or below `upto` is left, holds or not.
     pub(crate) async fn forget(&self, visible: &Arc<Visible>, upto: Revision) -> Result<()> {
         match self {

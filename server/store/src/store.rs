@@ -267,16 +267,19 @@ impl Store {
         self.inner.engine.leave(&self.inner.visible, at, note).await
     }
 
-    /// Keeps the newest revision listable for as long as the hold lives, whatever the retention says. For a backup: not for long.
-    /// Other replicas do not know of it: with them, what is older than the retention may go all the same.
-    pub fn hold(&self) -> Hold {
+    /// Keeps the newest revision listable for as long as the hold lives, whatever the retention of this or another replica says. For a
+    /// backup: not for long. [`Store::forget`] goes past it; and where the cluster cannot be reached for half a minute it runs out. Who
+    /// lists there then gets [`Error::Compacted`].
+    pub async fn hold(&self) -> Result<Hold> {
+        let shared = self.inner.engine.hold().await?;
         let revision = {
             // The index first: nothing can be compacted between the look at it and the hold.
             let index = self.inner.visible.index.read();
-            self.inner.visible.holds.lock().push(index.revision);
-            index.revision
+            let revision = shared.as_ref().map_or(index.revision, |(revision, _)| *revision);
+            self.inner.visible.holds.lock().push(revision);
+            revision
         };
-        Hold { inner: self.inner.clone(), revision }
+        Ok(Hold { inner: self.inner.clone(), revision, _shared: shared.map(|(_, held)| held) })
     }
 
     /// Forgets history up to a revision now (at most the newest), rather than when its time comes. Answers when it is gone from the
@@ -319,6 +322,7 @@ pub struct Hold {
     inner: Arc<Inner>,
     /// What can be listed while this lives.
     pub revision: Revision,
+    _shared: Option<Box<dyn Send + Sync>>,
 }
 
 impl Drop for Hold {

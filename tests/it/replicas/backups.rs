@@ -4,8 +4,9 @@ use super::{PATIENCE, cluster, options, signal};
 use crate::OTTER;
 use otternauts_harness::kubectl::{Ran, run};
 use otternauts_harness::{Otter, OtterOptions, until};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn offline(args: &[&str]) -> Ran {
     run(Command::new(OTTER).args(args).env_remove("KUBECONFIG").env_remove("OTTERNAUTS_SECRET_KEY"), "")
@@ -81,14 +82,51 @@ fn one_replica_makes_the_backups_and_they_come_back_on_either_engine_r43() {
     assert_eq!(same(&alone), same(other));
     assert_eq!(alone.stop(), 0);
 
-    // And on etcd.
+    // And on etcd, beside the old one.
     let to = format!("etcd:{}/restored", etcd.endpoints().join(","));
-    offline(&["store", "migrate", "--from", &format!("sqlite:{}", home.display()), "--to", &to]).ok();
+    let first = dir.path().join("first");
+    let other_key = dir.path().join("other.key");
+    offline(&["keys", "new", "--output", text(&other_key)]).ok();
+    let wrong = offline(&restore(&file, &to, &first, &other_key));
+    assert!(wrong.refused().contains(&public), "a wrong key is told the right one: {}", wrong.stderr);
+    let taken = format!("etcd:{}", etcd.endpoints().join(","));
+    let refused = offline(&restore(&file, &taken, &first, &identity));
+    assert_eq!(refused.code, 6, "{}", refused.stderr);
+    assert!(refused.stderr.contains("is not empty: a control plane has its store there"), "{}", refused.stderr);
+    assert!(!first.exists(), "nothing was written");
+
+    // Killed when everything is there, and nothing was compared yet.
+    let mut killed = Command::new(OTTER);
+    killed.args(restore(&file, &to, &first, &identity)).env_remove("OTTERNAUTS_SECRET_KEY");
+    let mut killed = killed.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let lines = BufReader::new(killed.stderr.take().expect("it is piped")).lines();
+    let half = lines.map_while(Result::ok).find(|line| line.starts_with("comparing"));
+    killed.kill().expect("it can be killed");
+    killed.wait().expect("it ends");
+    assert!(half.is_some(), "it said how far it was");
     let mut on_etcd = options(&etcd, false);
     on_etcd.args.push("--etcd-prefix=/restored".to_owned());
-    on_etcd.data_dir = Some(home);
-    let replica = Otter::start(on_etcd);
-    assert_eq!((value(&replica), object(&replica)), ("c2VhbGVk".to_owned(), kept));
-    assert!(gone(&replica));
-    assert_eq!(same(&replica), same(other));
+    let mut early = Command::new(OTTER);
+    early.args(["serve", "--listen=127.0.0.1:0", "--controllers=none", "--data-dir", text(&first)]).args(&on_etcd.args);
+    let early = run(early.env_remove("OTTERNAUTS_SECRET_KEY"), "");
+    assert!(early.refused().contains("a restore of ") && early.stderr.contains("was not finished"), "{}", early.stderr);
+
+    // Run again.
+    let done = offline(&restore(&file, &to, &first, &identity));
+    assert!(done.ok().contains("restored into etcd:") && done.stdout.contains("next: otter serve --store etcd"));
+    let key = std::fs::read_to_string(first.join("secret.key")).expect("a new root key");
+    let mut second = on_etcd.clone();
+    on_etcd.data_dir = Some(first.clone());
+    second.env.push(("OTTERNAUTS_SECRET_KEY".to_owned(), key.trim().to_owned()));
+    for replica in [Otter::start(on_etcd), Otter::start(second)] {
+        assert_eq!((value(&replica), object(&replica)), ("c2VhbGVk".to_owned(), kept.clone()));
+        assert!(gone(&replica), "who held a version lists anew");
+        assert_eq!(same(&replica), same(other));
+    }
+    let again = offline(&restore(&file, &to, &dir.path().join("again"), &identity));
+    assert_eq!(again.code, 6, "never over a store: {}", again.stderr);
+}
+
+fn restore<'a>(file: &'a Path, to: &'a str, data_dir: &'a Path, identity: &'a Path) -> [&'a str; 9] {
+    ["backup", "restore", text(file), "--to", to, "--data-dir", text(data_dir), "--identity", text(identity)]
 }

@@ -50,7 +50,7 @@ async fn a_held_revision_stays_listable_until_it_is_let_go() {
         for number in 0..10 {
             set(&store, &key("ns", &format!("o{number}")), "before").await;
         }
-        let hold = store.hold();
+        let hold = store.hold().await.unwrap();
         for round in 0..20 {
             lab.pass(std::time::Duration::from_secs(2));
             set(&store, &key("ns", &format!("o{}", round % 10)), "after").await;

@@ -9,6 +9,7 @@ mod compaction;
 mod followed;
 mod follower;
 mod grpc;
+mod holds;
 mod import;
 mod load;
 mod meta;
@@ -203,6 +204,13 @@ impl Etcd {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Request::Forget { upto, reply }).map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// See [`crate::Store::hold`]: for as long as what is answered lives.
+    pub(crate) async fn hold(&self) -> Result<(Revision, Box<dyn Send + Sync>)> {
+        let view = self.view.clone();
+        let held = self.spawn(async move { holds::take(&view).await }).await?;
+        Ok((held.revision, Box::new(held)))
     }
 
     /// The value there is, or else this one.

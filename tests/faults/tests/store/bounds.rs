@@ -124,7 +124,7 @@ async fn the_write_ahead_log_stays_bounded_while_somebody_always_reads_c1() {
     for commit in 0..commits {
         // For as long as a backup takes.
         match commit % 1_000 {
-            0 => hold = Some(store.hold()),
+            0 => hold = Some(store.hold().await.expect("held")),
             300 => hold = None,
             _ => {}
         }

@@ -23,6 +23,9 @@ const TXN: &str = "/etcdserverpb.KV/Txn";
 const RANGE: &str = "/etcdserverpb.KV/Range";
 const COMPACT: &str = "/etcdserverpb.KV/Compact";
 const WATCH: &str = "/etcdserverpb.Watch/Watch";
+const GRANT: &str = "/etcdserverpb.Lease/LeaseGrant";
+const KEEP_ALIVE: &str = "/etcdserverpb.Lease/LeaseKeepAlive";
+const REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +121,26 @@ impl Client {
             Err(trouble) if !trouble.is_compacted() => Err(trouble),
             _ => Ok(()),
         }
+    }
+
+    /// A lease for so many seconds. One whose answer got lost runs out unused.
+    pub(super) async fn grant(&self, ttl: i64) -> Result<i64, Trouble> {
+        let request = LeaseGrantRequest { ttl };
+        self.ask::<LeaseResponse>(GRANT, &request, Instant::now() + PATIENCE).await.map(|(answer, _)| answer.id)
+    }
+
+    /// `false`: it has run out.
+    pub(super) async fn keep_alive(&self, lease: i64) -> Result<bool, Trouble> {
+        let request = LeaseRequest { id: lease };
+        // A call of one question is one that ends after its answer.
+        let answer = self.ask::<LeaseResponse>(KEEP_ALIVE, &request, Instant::now() + PATIENCE).await;
+        answer.map(|(answer, _)| answer.ttl > 0)
+    }
+
+    /// Its keys go with it.
+    pub(super) async fn revoke(&self, lease: i64) -> Result<(), Trouble> {
+        let request = LeaseRequest { id: lease };
+        self.ask::<Nothing>(REVOKE, &request, Instant::now() + PATIENCE).await.map(drop)
     }
 
     /// Changes of one key from now on; the first answer says that it is watched.

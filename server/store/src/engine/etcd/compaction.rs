@@ -1,6 +1,7 @@
 //! History goes: first the head says so, then the rows are deleted, then etcd forgets the versions of its keys.
 
 use crate::engine::etcd::client::{PATIENCE, Trouble};
+use crate::engine::etcd::holds::{self, Floor};
 use crate::engine::etcd::proto::{RangeRequest, TxnRequest, delete};
 use crate::engine::etcd::view::{MOST_OPS, View};
 use crate::engine::etcd::writer::move_oldest;
@@ -16,6 +17,9 @@ use tokio::time::Instant;
 /// How much of its own past etcd keeps: we need none of it but while a replica starts.
 const ETCD_PAST: Duration = Duration::from_secs(300);
 
+/// For so long the holds that were read are taken as they were; what was taken since is found out by comparison.
+const SAME_HOLDS: Duration = Duration::from_secs(1);
+
 /// Keys looked at at once.
 const SWEEP: i64 = 5000;
 /// How many steps it takes at most to forget on demand: five hundred rows each.
@@ -28,14 +32,25 @@ pub(super) struct Compaction {
     gone: VecDeque<Place>,
     /// A revision of etcd's own, and when it was the newest.
     mark: Option<(Duration, i64)>,
+    /// What is held by anybody, and when it was read.
+    floor: Option<(Duration, Floor)>,
     /// Something failed: wait for the next commit.
     stalled: bool,
+}
+
+/// How far history goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Respect {
+    /// Up to the first revision that is held.
+    Holds,
+    /// As far as it is told, whoever lists there.
+    Nothing,
 }
 
 impl Compaction {
     /// `gone`: what an earlier compaction left behind.
     pub(super) fn new(gone: Vec<Place>) -> Compaction {
-        Compaction { gone: gone.into(), mark: None, stalled: false }
+        Compaction { gone: gone.into(), mark: None, floor: None, stalled: false }
     }
 
     /// How long until there is something to do, with no further commit.
@@ -44,7 +59,9 @@ impl Compaction {
             return None;
         }
         let applied = view.applied.lock();
-        if view.visible.held(applied.ages.due()) > applied.head.oldest || !self.gone.is_empty() {
+        // What another replica holds is looked at again with the next commit, or when more is due.
+        let held = self.floor.map_or(Revision::MAX, |(_, floor)| floor.revision);
+        if applied.ages.due().min(held) > applied.head.oldest || !self.gone.is_empty() {
             return Some(Duration::ZERO);
         }
         applied.ages.wait((view.clock)())
@@ -55,9 +72,9 @@ impl Compaction {
         let started = std::time::Instant::now();
         let target = {
             let mut applied = view.applied.lock();
-            view.visible.held(applied.ages.target((view.clock)(), Keep::Policy))
+            applied.ages.target((view.clock)(), Keep::Policy)
         };
-        match self.step(view, target).await {
+        match self.step(view, target, Respect::Holds).await {
             Ok(false) => self.stalled = false,
             Ok(true) => {
                 self.stalled = false;
@@ -84,12 +101,28 @@ impl Compaction {
             if view.head().oldest >= upto && self.gone.is_empty() && swept {
                 return view.client.compact(view.client.revision()).await.map_err(Trouble::of_write);
             }
-            self.step(view, upto).await.map_err(Trouble::of_write)?;
+            self.step(view, upto, Respect::Nothing).await.map_err(Trouble::of_write)?;
         }
         Err(Error::Unavailable("etcd: other replicas were always quicker to write".to_owned()))
     }
 
-    async fn step(&mut self, view: &View, target: Revision) -> Result<bool, Trouble> {
+    /// What is held, if there is anything that could go.
+    async fn held(&mut self, view: &View, target: Revision) -> Result<Option<Floor>, Trouble> {
+        if view.head().oldest >= target {
+            return Ok(None);
+        }
+        let now = (view.clock)();
+        if let Some((_, floor)) = self.floor.filter(|(at, _)| now.saturating_sub(*at) < SAME_HOLDS) {
+            return Ok(Some(floor));
+        }
+        let floor = holds::floor(view).await?;
+        self.floor = Some((now, floor));
+        Ok(Some(floor))
+    }
+
+    async fn step(&mut self, view: &View, target: Revision, respect: Respect) -> Result<bool, Trouble> {
+        let floor = if respect == Respect::Holds { self.held(view, target).await? } else { None };
+        let target = floor.map_or(target, |floor| floor.revision.min(target));
         let plan = {
             let applied = view.applied.lock();
             let history = applied.trail.iter().take_while(|(place, _, _)| place.revision() <= target).copied();
@@ -97,7 +130,8 @@ impl Compaction {
         };
         let worked = plan.is_some() || !self.gone.is_empty();
         if let Some((known, Step { oldest, gone })) = plan {
-            let (head, request) = move_oldest(view, known, oldest);
+            let (head, mut request) = move_oldest(view, known, oldest);
+            request.compare.extend(floor.map(|floor| floor.condition(view)));
             let (answer, before) = view.client.decide(&request, Instant::now() + PATIENCE).await?;
             if answer.succeeded {
                 // No row is new, so nothing can be missing.
@@ -110,7 +144,8 @@ impl Compaction {
                     self.gone.extend(gone.into_iter().map(|(_, place)| place));
                 }
             } else {
-                // Another replica writes or compacts just now; this one looks again after its next commit.
+                // Another replica writes, compacts or holds just now; this one looks again after its next commit.
+                self.floor = None;
                 let _later = view.fresh().await;
             }
         }

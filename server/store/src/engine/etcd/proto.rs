@@ -47,6 +47,9 @@ pub(super) struct PutRequest {
     pub key: Bytes,
     #[prost(bytes = "bytes", tag = "2")]
     pub value: Bytes,
+    /// 0: it stays.
+    #[prost(int64, tag = "3")]
+    pub lease: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -93,7 +96,7 @@ pub(super) enum Response {
     Delete(Nothing),
 }
 
-/// Results: 0 equal. Targets: 0 version (0: no such key), 3 value.
+/// Results: 0 equal, 2 less. Targets: 0 version (0: no such key), 2 revision of the last change, 3 value.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Compare {
     #[prost(int32, tag = "1")]
@@ -102,14 +105,19 @@ pub(super) struct Compare {
     pub target: i32,
     #[prost(bytes = "bytes", tag = "3")]
     pub key: Bytes,
-    #[prost(oneof = "With", tags = "4, 7")]
+    #[prost(oneof = "With", tags = "4, 6, 7")]
     pub with: Option<With>,
+    /// Empty: this one key. Else every key from there up to this one.
+    #[prost(bytes = "bytes", tag = "64")]
+    pub range_end: Bytes,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum With {
     #[prost(int64, tag = "4")]
     Version(i64),
+    #[prost(int64, tag = "6")]
+    Changed(i64),
     #[prost(bytes = "bytes", tag = "7")]
     Value(Bytes),
 }
@@ -142,6 +150,29 @@ pub(super) struct CompactionRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct CompactionResponse {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseGrantRequest {
+    /// Seconds.
+    #[prost(int64, tag = "1")]
+    pub ttl: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseRequest {
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+}
+
+/// Of a grant and of a renewal.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseResponse {
+    #[prost(int64, tag = "2")]
+    pub id: i64,
+    /// 0: there is no such lease any more.
+    #[prost(int64, tag = "3")]
+    pub ttl: i64,
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct WatchRequest {
@@ -187,7 +218,12 @@ pub(super) fn get(key: Bytes) -> RequestOp {
 }
 
 pub(super) fn put(key: Bytes, value: Bytes) -> RequestOp {
-    Request::Put(PutRequest { key, value }).into()
+    Request::Put(PutRequest { key, value, lease: 0 }).into()
+}
+
+/// Gone with its lease.
+pub(super) fn put_leased(key: Bytes, value: Bytes, lease: i64) -> RequestOp {
+    Request::Put(PutRequest { key, value, lease }).into()
 }
 
 pub(super) fn delete(key: Bytes) -> RequestOp {
@@ -205,7 +241,12 @@ pub(super) fn holds(key: Bytes, value: Option<Bytes>) -> Compare {
         Some(value) => (3, With::Value(value)),
         None => (0, With::Version(0)),
     };
-    Compare { result: 0, target, key, with: Some(with) }
+    Compare { result: 0, target, key, with: Some(with), range_end: Bytes::new() }
+}
+
+/// No key of a range was put after this revision of etcd's; true also where there is none.
+pub(super) fn none_since(key: Bytes, range_end: Bytes, revision: i64) -> Compare {
+    Compare { result: 2, target: 2, key, with: Some(With::Changed(revision + 1)), range_end }
 }
 
 impl TxnResponse {

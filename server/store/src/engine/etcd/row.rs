@@ -2,7 +2,7 @@
 //!
 //! `PREFIX head` names the newest revision and the oldest that history starts from, and is compared by every
 //! transaction: whoever changes it has seen everything before. `PREFIX log/PLACE` are the rows, `PREFIX meta/NAME` the
-//! small values, `PREFIX format` says that all this is ours.
+//! small values, `PREFIX format` says that all this is ours, `PREFIX hold/LEASE` that history is held.
 
 use crate::key::{Key, Revision};
 use crate::log::{Header, Place, Row, kind_code, kind_of};
@@ -51,6 +51,18 @@ impl Keys {
     /// The first key after every small value.
     pub(super) fn end_of_meta(&self) -> Bytes {
         format!("{}meta0", self.prefix).into()
+    }
+
+    /// The key of a hold, or what they all begin with.
+    pub(super) fn hold(&self, lease: Option<i64>) -> Bytes {
+        lease
+            .map_or_else(|| format!("{}hold/", self.prefix), |lease| format!("{}hold/{lease:016x}", self.prefix))
+            .into()
+    }
+
+    /// The first key after every hold.
+    pub(super) fn end_of_holds(&self) -> Bytes {
+        format!("{}hold0", self.prefix).into()
     }
 
     pub(super) fn place(&self, key: &[u8]) -> Option<Place> {
