@@ -206,8 +206,9 @@ impl Keys {
     pub fn check_alone(&self) -> anyhow::Result<()> {
         if self.registry.store().is_shared() {
             bail!(
-                "with --store etcd the root key cannot be replaced: each replica has its own copy of it, and would not start again; \
-                 otter keys rotate without --root replaces the data key"
+                "with --store etcd the root key is not replaced while replicas run: each replica has its own copy of it, which nobody \
+                 else can write. Stop them all, and run: otter keys rotate --root --store etcd:URL,... --data-dir DIR; otter keys rotate \
+                 without --root replaces the data key"
             );
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! `otter keys`: of the running server, or of a data directory on which none runs.
 
+#[cfg(feature = "etcd")]
+mod root_in_etcd;
+
 use crate::admin::RotateRequest;
 use crate::data_dir::DataDir;
 use crate::keys::{Keys, Listing, Progress};
@@ -48,7 +51,14 @@ pub struct Rotate {
     /// The new root key, where the server's is not in the data directory (see --secret-key-file of otter serve)
     #[arg(long, value_name = "FILE", requires = "root", requires = "data_dir")]
     new_secret_key_file: Option<PathBuf>,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    etcd: root_in_etcd::InEtcd,
 }
+
+const IN_DIRECTORY: &str =
+    "the root key is in the data directory, and so will the new one be: leave --new-secret-key-file out";
+const KEPT_OUTSIDE: &str = "the root key is not in the data directory: name the new one with --new-secret-key-file";
 
 #[derive(Debug, Args)]
 pub struct Recover {
@@ -169,6 +179,16 @@ async fn rotate(args: Rotate, secret_key: Option<Secret<String>>) -> anyhow::Res
         anyhow::ensure!(ended, "the server broke off; a rotation that has begun goes on when it starts again");
         return Ok(());
     };
+    #[cfg(feature = "etcd")]
+    if args.etcd.is_given() {
+        let order = root_in_etcd::Order {
+            store: args.etcd.options()?,
+            data_dir: dir,
+            secret_key_file: args.place.secret_key_file,
+            new_secret_key_file: args.new_secret_key_file,
+        };
+        return root_in_etcd::command(order, secret_key).await;
+    }
     let offline = Offline::open(&dir, args.place.secret_key_file, secret_key).await?;
     let done = if args.root {
         rotate_root(&offline.keys, args.new_secret_key_file.as_deref()).await
@@ -183,12 +203,8 @@ async fn rotate_root(keys: &Keys, file: Option<&Path>) -> anyhow::Result<()> {
     let (next, keep_file) = match (file, keys.root_in_data_directory()) {
         (Some(file), false) => (Identity::read(file)?, false),
         (None, true) => (Identity::generate(), true),
-        (Some(_), true) => {
-            bail!("the root key is in the data directory, and so will the new one be: leave --new-secret-key-file out")
-        }
-        (None, false) => {
-            bail!("the root key is not in the data directory: name the new one with --new-secret-key-file")
-        }
+        (Some(_), true) => bail!(IN_DIRECTORY),
+        (None, false) => bail!(KEPT_OUTSIDE),
     };
     tell(&keys.rotate_root(next, keep_file).await?)
 }

@@ -187,8 +187,12 @@ pub async fn replace_root(
         data.write(NEXT, next.to_line().expose(), 0o600)?;
     }
     data.write(PUBLIC, &format!("{before}\n{after}\n"), 0o600)?;
+    let kept = store.meta(META).await.context("cannot read the store's keyring")?.unwrap_or_default();
     let change = vault.rewrapped(Recipient::parse(&after)?, vault.recovery())?;
-    store.set_meta(META, change.wrapped().to_vec().into()).await.context("cannot store the keyring")?;
+    let stored = store.replace_meta(META, &kept, change.wrapped().to_vec().into()).await;
+    if !stored.context("cannot store the keyring")? {
+        anyhow::bail!("another replica changes the keys just now: stop it, and try again");
+    }
     vault.install(change);
     if keep_file {
         put_in_place(data)?;

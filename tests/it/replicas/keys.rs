@@ -9,19 +9,26 @@ use kube::api::{Api, Patch, PatchParams};
 use otternauts_harness::{Etcd, Otter, until};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const SECRETS: usize = 300;
 
-/// Every value under our prefix, as etcd has it.
-fn raw(etcd: &Etcd) -> Vec<u8> {
+/// Everything under our prefix as etcd has it, or had it at a revision of its own.
+fn range(etcd: &Etcd, revision: Option<&str>) -> Value {
     let encode = |text: &str| BASE64_STANDARD.encode(text);
-    let body = json!({"key": encode("/otternauts/"), "range_end": encode("/otternauts0")}).to_string();
+    let (key, range_end) = (encode("/otternauts/"), encode("/otternauts0"));
+    let body = json!({"key": key, "range_end": range_end, "revision": revision.unwrap_or("0")}).to_string();
     let mut curl = Command::new("curl");
     curl.args(["-sS", "-d", &body]).arg(format!("{}/v3/kv/range", etcd.endpoint(0)));
-    let answer: Value = otternauts_harness::kubectl::run(&mut curl, "").json();
+    otternauts_harness::kubectl::run(&mut curl, "").json()
+}
+
+/// Every value under our prefix.
+fn raw(etcd: &Etcd) -> Vec<u8> {
+    let answer = range(etcd, None);
     let kvs = answer["kvs"].as_array().expect("keys and values");
     kvs.iter()
         .flat_map(|kv| BASE64_STANDARD.decode(kv["value"].as_str().unwrap_or_default()).expect("base64"))
@@ -153,5 +160,58 @@ async fn the_data_key_is_rotated_while_replicas_write_and_one_is_killed_and_one_
     assert!(ran.ok().contains("done: data key 3 is the only one; 2 gone"), "{}", ran.stdout);
     assert_eq!((active(&one), active(&two)), ((3, vec![3]), (3, vec![3])));
     let refused = one.otter(&["keys", "rotate", "--root"]);
-    assert!(refused.refused().contains("each replica has its own copy"), "{}", refused.stderr);
+    assert!(refused.refused().contains("is not replaced while replicas run"), "{}", refused.stderr);
+    a_new_root_key(&etcd, one, vec![two, sleeper]);
+}
+
+/// All replicas are stopped for it, and one that was overlooked is seen.
+fn a_new_root_key(etcd: &Etcd, mut one: Otter, others: Vec<Otter>) {
+    let (store, dir) = (format!("--store=etcd:{}", etcd.endpoints().join(",")), one.data_dir());
+    let otter = |args: &[&str], key: Option<&str>, data_dir: &Path| {
+        let mut command = Command::new(OTTER);
+        command.args(args).arg("--data-dir").arg(data_dir).env_remove("KUBECONFIG").env_remove("OTTERNAUTS_SECRET_KEY");
+        command.envs(key.map(|key| ("OTTERNAUTS_SECRET_KEY", key)));
+        otternauts_harness::kubectl::run(&mut command, "")
+    };
+    let rotate = || otter(&["keys", "rotate", "--root", &store], None, &dir);
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).expect("it is there").trim().to_owned();
+    let (old, public) = (read("secret.key"), read("secret.key.pub"));
+    let refused = rotate();
+    assert!(refused.refused().contains("another otter already runs"), "{}", refused.stderr);
+    assert_eq!(one.stop(), 0);
+    let refused = rotate();
+    assert_eq!(refused.code, 6, "{}", refused.stderr);
+    assert!(refused.stderr.contains("a replica serves from it"), "{}", refused.stderr);
+    assert_eq!((read("secret.key"), read("secret.key.pub")), (old.clone(), public.clone()), "nothing was changed");
+    let overlooked = others[0].data_dir();
+    for mut other in others {
+        assert_eq!(other.stop(), 0);
+        drop(other);
+    }
+    let before = range(etcd, None)["header"]["revision"].as_str().expect("a revision").to_owned();
+    assert!(raw(etcd).windows(public.len()).any(|window| window == public.as_bytes()));
+    assert!(rotate().ok().contains("done: the root key is age1"));
+    let (new, next) = (read("secret.key"), read("secret.key.pub"));
+    assert!(new != old && next != public);
+    let everything = raw(etcd);
+    assert!(!everything.windows(public.len()).any(|window| window == public.as_bytes()), "nothing is for the old key");
+    assert!(everything.windows(next.len()).any(|window| window == next.as_bytes()));
+    let past = range(etcd, Some(&before)).to_string();
+    assert!(past.contains("has been compacted"), "etcd has forgotten what the old key opens: {past}");
+
+    // Who has the old key is refused, and told which one it needs.
+    std::fs::create_dir_all(&overlooked).expect("made");
+    let mut serve = vec!["serve", "--listen=127.0.0.1:0", "--controllers=none"];
+    let args = options(etcd, false).args;
+    serve.extend(args.iter().map(String::as_str));
+    let refused = otter(&serve, Some(&old), &overlooked);
+    assert!(refused.refused().contains(&next), "{}", refused.stderr);
+    std::fs::remove_dir_all(&overlooked).expect("removed");
+    one.boot();
+    let mut another = options(etcd, false);
+    another.env.push(("OTTERNAUTS_SECRET_KEY".to_owned(), new));
+    for otter in [&one, &Otter::start(another)] {
+        let secret = otter.kubectl(&["get", "secret", "late", "-o", "jsonpath={.data.key}"]);
+        assert_eq!(secret.ok(), BASE64_STANDARD.encode("late"));
+    }
 }
