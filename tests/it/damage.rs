@@ -1,6 +1,7 @@
 //! One damaged object (P16, A11, R31): it harms only itself, everybody is told by name, and a person can get rid of it.
 
 use crate::otter;
+use otternauts_faults::transplant::{Spot, transplant};
 use otternauts_harness::Otter;
 use serde_json::{Value, json};
 
@@ -122,4 +123,81 @@ fn a_damaged_object_harms_only_itself_and_can_be_deleted_unread_a11() {
     otter.kill();
     otter.boot();
     assert_eq!(get(&otter, MAPS).0, 200);
+}
+
+/// A sealed value in another place of the same database, every checksum and the chain right: only what it was sealed for can tell.
+#[test]
+fn a_sealed_value_that_was_moved_elsewhere_does_not_open_and_harms_only_its_object_a11() {
+    const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+    let mut otter = otter();
+    for (name, values) in [
+        ("donor", ["user=captain", "word=PLANTED-donor-Zx9"]),
+        ("moved", ["user=sailor", "word=PLANTED-moved-Zx9"]),
+        ("turned", ["user=PLANTED-turned-Zx9", "word=PLANTED-inside-Zx9"]),
+    ] {
+        let literals = values.map(|value| format!("--from-literal={value}"));
+        otter.kubectl(&["create", "secret", "generic", name, &literals[0], &literals[1]]).ok();
+    }
+    let start = get(&otter, SECRETS).1["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
+    assert_eq!(otter.stop(), 0);
+    let spot = |name, field| Spot { resource: "secrets", namespace: "default", name, field };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // From one object to another, and inside one object from field to field.
+    for (from, to) in [(spot("donor", "word"), spot("moved", "word")), (spot("turned", "word"), spot("turned", "user"))]
+    {
+        let database = otter.data_dir().join("otternauts.db");
+        let sealed = runtime.block_on(transplant(&database, from, to)).unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(sealed.starts_with("otter:v1:"), "{sealed}");
+    }
+    otter.boot();
+
+    let mut shown = Vec::new();
+    for name in ["moved", "turned"] {
+        let (code, status) = get(&otter, &format!("{SECRETS}/{name}"));
+        assert_eq!((code, status["reason"].as_str()), (500, Some("InternalError")), "{status}");
+        let why = format!("Internal error occurred: StorageError: corrupt object, Key: /secrets/default/{name}");
+        assert!(message(&status).starts_with(&why), "{status}");
+        shown.push(status.to_string());
+    }
+    for list in [SECRETS, "/api/v1/secrets", "/api/v1/namespaces/default/secrets?limit=500"] {
+        let (code, status) = get(&otter, list);
+        assert_eq!((code, status["reason"].as_str()), (500, Some("StoreReadError")), "{list}: {status}");
+        let causes = status["details"]["causes"].as_array().expect("causes");
+        let named: Vec<&str> = causes.iter().filter_map(|cause| cause["field"].as_str()).collect();
+        assert_eq!(named, ["/secrets/default/moved", "/secrets/default/turned"], "{status}");
+        shown.push(status.to_string());
+    }
+    // Others are as they were, and so is a watch of what comes.
+    let (code, donor) = get(&otter, &format!("{SECRETS}/donor"));
+    assert_eq!((code, donor["data"]["user"].as_str()), (200, Some("Y2FwdGFpbg==")));
+    otter.kubectl(&["create", "secret", "generic", "later", "--from-literal=a=b"]).ok();
+    let watch = |after: &str| {
+        let path = format!("{SECRETS}?watch=1&resourceVersion={after}&timeoutSeconds=1");
+        otter
+            .curl_admin(&path, &[])
+            .ok()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect::<Vec<Value>>()
+    };
+    let last = watch(&start).pop().expect("an event");
+    assert_eq!((last["type"].as_str(), last["object"]["kind"].as_str()), (Some("ERROR"), Some("Status")), "{last}");
+    shown.push(last.to_string());
+    let later = get(&otter, &format!("{SECRETS}/later")).1["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    let before = later.expect("a version").parse::<u64>().expect("a number") - 1;
+    let events = watch(&before.to_string());
+    assert_eq!((events.len(), events[0]["object"]["metadata"]["name"].as_str()), (1, Some("later")), "{events:?}");
+
+    // Nothing was opened for anybody, nor told in the log.
+    shown.push(otter.log());
+    for text in &shown {
+        assert!(!text.contains("PLANTED") && !text.contains("UExBTlRFR"), "{text}");
+    }
+    assert!(otter.log().contains("a field could not be opened"));
+    let unread =
+        json!({"kind": "DeleteOptions", "apiVersion": "v1", "ignoreStoreReadErrorWithClusterBreakingPotential": true});
+    for name in ["moved", "turned"] {
+        assert_eq!(ask(&otter, "DELETE", &format!("{SECRETS}/{name}"), Some(&unread), None).0, 200);
+    }
+    assert_eq!(get(&otter, SECRETS).1["items"].as_array().map(Vec::len), Some(2));
 }

@@ -2,6 +2,7 @@
 //! form, of the optimised program, is `kill-rounds` of tests/faults.
 
 mod drills;
+mod late;
 
 use crate::otter;
 use otternauts_faults::Dice;

@@ -4,20 +4,24 @@
 //! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again.
 //! - [`victim`] is a small program; [`trace`] records what it does to its files, [`disk`] says what may be left of them when
 //!   the power fails or the disk lies, and [`power`] and [`lies`] open that.
+//! - [`relay`] holds watches back from controllers, and [`late`] judges what they did then.
 
 pub mod checker;
 pub mod dice;
 pub mod disk;
 pub mod history;
 pub mod kills;
+pub mod late;
 pub mod ledger;
 pub mod lies;
 pub mod linear;
 pub mod load;
 pub mod power;
 pub mod recorder;
+pub mod relay;
 pub mod story;
 pub mod trace;
+pub mod transplant;
 pub mod victim;
 pub mod wire;
 

@@ -176,6 +176,26 @@ impl Wire {
         Ok(self.gone.or(self.send.send_request(request)).await??)
     }
 
+    /// Hands somebody's request on, as ours.
+    pub(crate) async fn pass(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &http::HeaderMap,
+        body: Bytes,
+    ) -> Result<hyper::Response<Incoming>> {
+        self.gone.or(self.send.ready()).await??;
+        let mut request = Request::builder().method(method).uri(format!("{}{target}", self.base));
+        for name in [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT] {
+            request = match headers.get(&name) {
+                Some(value) => request.header(name, value),
+                None => request,
+            };
+        }
+        let request = request.header(header::AUTHORIZATION, &self.bearer).body(Full::new(body))?;
+        Ok(self.gone.or(self.send.send_request(request)).await??)
+    }
+
     /// A watch of everything above a revision.
     ///
     /// # Errors
