@@ -3,6 +3,9 @@
 //! Each replica has the root key in a place of its own, so who gives it to them is their owner. A replica that was overlooked harms
 //! nothing: it cannot open the keyring any more, and commits nothing under the one before. Killed at any moment, run again.
 
+#[cfg(test)]
+mod tests;
+
 use crate::data_dir::DataDir;
 use crate::ending::Ending;
 use crate::migration::live;

@@ -149,3 +149,21 @@ async fn who_lists_at_a_hold_that_has_run_out_or_was_passed_on_purpose_is_told()
     two.passed(hold.revision).await;
     assert!(matches!(two.read(hold.revision).await, Err(Error::Compacted { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_until_it_is_given_back() {
+    let Some(two) = Two::open().await else { return };
+    let Engine::Etcd(engine) = &two.holder.inner.engine else { panic!("not an etcd store") };
+    let view = engine.view.clone();
+    let leases = async move {
+        let client = &view.client;
+        let (one, other) = (client.grant(30).await?, client.grant(30).await?);
+        assert_ne!(one, other);
+        assert!(client.keep_alive(one).await? && client.keep_alive(one).await? && client.keep_alive(other).await?);
+        client.revoke(one).await?;
+        assert!(!client.keep_alive(one).await?, "it is gone");
+        assert!(client.keep_alive(other).await?);
+        client.revoke(other).await
+    };
+    engine.spawn(async move { leases.await.map_err(Trouble::of_read) }).await.unwrap();
+}
