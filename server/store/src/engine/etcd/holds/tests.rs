@@ -11,28 +11,30 @@ use std::time::Duration;
 
 const OBJECTS: u64 = 8;
 
-/// Who holds, and who compacts: it keeps five revisions, and a second passes with each commit.
+/// Who holds, and who compacts: it keeps five revisions, and time passes with each commit.
 struct Two {
     holder: Store,
     compactor: Store,
     clock: Arc<AtomicU64>,
+    /// Milliseconds that a commit takes.
+    pace: u64,
     round: AtomicU64,
 }
 
 impl Two {
-    async fn open() -> Option<Two> {
+    async fn open(pace: u64) -> Option<Two> {
         let endpoints = cluster::get()?;
         let prefix = format!("/tests/{:016x}", rand::random::<u64>());
         let options = EtcdOptions { endpoints, prefix, ..EtcdOptions::default() };
         let clock = Arc::new(AtomicU64::new(0));
         let told = clock.clone();
         let compacting = EtcdOptions {
-            retention: Retention { age: Duration::from_millis(1), bytes: 1 << 30, revisions: 5 },
-            clock: Arc::new(move || Duration::from_secs(told.load(Ordering::SeqCst))),
+            retention: Retention { age: Duration::ZERO, bytes: 1 << 30, revisions: 5 },
+            clock: Arc::new(move || Duration::from_millis(told.load(Ordering::SeqCst))),
             ..options.clone()
         };
         let [holder, compactor] = [options, compacting].map(|options| Store::etcd(options).unwrap());
-        let two = Two { holder, compactor, clock, round: AtomicU64::new(0) };
+        let two = Two { holder, compactor, clock, pace, round: AtomicU64::new(0) };
         two.write(OBJECTS).await;
         Some(two)
     }
@@ -40,7 +42,7 @@ impl Two {
     async fn write(&self, times: u64) {
         for _ in 0..times {
             let round = self.round.fetch_add(1, Ordering::SeqCst);
-            self.clock.fetch_add(2, Ordering::SeqCst);
+            self.clock.fetch_add(self.pace, Ordering::SeqCst);
             set(&self.compactor, &key("default", &format!("o{}", round % OBJECTS)), &format!("round {round}")).await;
         }
     }
@@ -78,7 +80,7 @@ fn seen(records: &[Record]) -> Vec<(String, u64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_replica_holds_another_does_not_compact_until_it_is_let_go() {
-    let Some(two) = Two::open().await else { return };
+    let Some(two) = Two::open(2_000).await else { return };
     two.write(20).await;
     let hold = two.holder.hold().await.unwrap();
     let at = hold.revision;
@@ -101,7 +103,8 @@ async fn what_one_replica_holds_another_does_not_compact_until_it_is_let_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_that_was_given_in_the_middle_of_a_compaction_counts() {
-    let Some(two) = Two::open().await else { return };
+    // It reads the holds every seventh time or so: those taken since, it finds out by comparison.
+    let Some(two) = Two::open(150).await else { return };
     let two = Arc::new(two);
     let stop = Arc::new(AtomicU64::new(0));
     let writing = tokio::spawn({
@@ -112,7 +115,7 @@ async fn a_hold_that_was_given_in_the_middle_of_a_compaction_counts() {
             }
         }
     });
-    for _ in 0..40 {
+    for _ in 0..15 {
         let hold = two.holder.hold().await.unwrap();
         let (at, newest) = (hold.revision, two.holder.revision());
         // Until the other would have compacted it.
@@ -127,7 +130,7 @@ async fn a_hold_that_was_given_in_the_middle_of_a_compaction_counts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_lists_at_a_hold_that_has_run_out_or_was_passed_on_purpose_is_told() {
-    let Some(two) = Two::open().await else { return };
+    let Some(two) = Two::open(2_000).await else { return };
     let hold = two.holder.hold().await.unwrap();
     two.compactor.forget(two.compactor.revision()).await.unwrap();
     two.write(1).await;
@@ -152,7 +155,7 @@ async fn who_lists_at_a_hold_that_has_run_out_or_was_passed_on_purpose_is_told()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_is_renewed_until_it_is_given_back() {
-    let Some(two) = Two::open().await else { return };
+    let Some(two) = Two::open(2_000).await else { return };
     let Engine::Etcd(engine) = &two.holder.inner.engine else { panic!("not an etcd store") };
     let view = engine.view.clone();
     let leases = async move {
