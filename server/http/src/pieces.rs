@@ -6,16 +6,11 @@ use bytes::{Bytes, BytesMut};
 use flate2::write::GzEncoder;
 use futures::stream;
 use otternauts_meta::Status;
-use otternauts_registry::Rest;
+use otternauts_registry::{Parts, Rest};
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// What TLS takes at once. A part that fits goes out in whole records and one system call, and is small enough for the allocator
-/// to use its memory again and again.
-const BLOCK: usize = 64 << 10;
-/// From so many bytes on a part is sent: one more object of ordinary size still fits, and what HTTP puts around it.
-const PART: usize = BLOCK - (2 << 10);
 /// Parts that wait for a slow reader.
 const PARTS: usize = 4;
 /// The longest a list may take to be sent: as long as the history it is read from is kept.
@@ -34,29 +29,33 @@ pub struct Pieces {
 impl Pieces {
     /// All of it, as one.
     pub async fn join(mut self) -> Result<Bytes, Status> {
-        let size: usize = self.items.iter().map(|item| item.len() + 1).sum();
-        let mut out = BytesMut::with_capacity(self.head.len() + size + self.tail.len());
-        out.extend_from_slice(&self.head);
-        let mut first = true;
+        let mut out = BytesMut::new();
+        let mut parts = self.first();
         loop {
-            for item in std::mem::take(&mut self.items) {
-                write_item(&mut out, &item, self.cut, &mut first);
-            }
-            if !self.next().await? {
-                break;
+            out.reserve(parts.iter().map(Bytes::len).sum());
+            parts.iter().for_each(|part| out.extend_from_slice(part));
+            match self.next().await? {
+                Some(next) => parts = next,
+                None => break,
             }
         }
         out.extend_from_slice(&self.tail);
         Ok(out.freeze())
     }
 
-    /// Reads the next items; false when there are no more.
-    async fn next(&mut self) -> Result<bool, Status> {
-        let Some(mut rest) = self.rest.take() else { return Ok(false) };
-        let (items, more) = rest.next().await?;
-        self.items = items;
+    /// The head and the items that are there.
+    fn first(&mut self) -> Vec<Bytes> {
+        let mut parts = Parts::new(&self.head, self.cut);
+        std::mem::take(&mut self.items).iter().for_each(|item| parts.put(item));
+        parts.into_vec()
+    }
+
+    /// Reads the next items; `None` when there are no more.
+    async fn next(&mut self) -> Result<Option<Vec<Bytes>>, Status> {
+        let Some(mut rest) = self.rest.take() else { return Ok(None) };
+        let (parts, more) = rest.parts(self.cut).await?;
         self.rest = more.then_some(rest);
-        Ok(true)
+        Ok(Some(parts))
     }
 
     /// A body that is made while it is sent.
@@ -76,29 +75,23 @@ impl Pieces {
     }
 
     async fn send(mut self, sender: &mut Sender) -> Result<(), Ended> {
-        let mut part = BytesMut::with_capacity(BLOCK);
-        part.extend_from_slice(&self.head);
-        let mut first = true;
+        let mut parts = self.first();
         loop {
-            let (items, cut) = (std::mem::take(&mut self.items), self.cut);
             let out = async {
-                for item in items {
-                    write_item(&mut part, &item, cut, &mut first);
-                    if part.len() >= PART {
-                        sender.send(std::mem::replace(&mut part, BytesMut::with_capacity(BLOCK)).freeze()).await?;
-                    }
+                for part in parts {
+                    sender.send(part).await?;
                 }
                 Ok(())
             };
             // The next items are read while these are sent.
             let (sent, read) = tokio::join!(out, self.next());
             sent?;
-            if !read.map_err(|status| Ended::ByUs(status.message.into()))? {
-                break;
+            match read.map_err(|status| Ended::ByUs(status.message.into()))? {
+                Some(next) => parts = next,
+                None => break,
             }
         }
-        part.extend_from_slice(&self.tail);
-        sender.send(part.freeze()).await?;
+        sender.send(self.tail.into()).await?;
         sender.finish().await
     }
 }
@@ -133,19 +126,6 @@ impl Sender {
 
     async fn pass(&self, part: Bytes) -> Result<(), Ended> {
         self.parts.send(Ok(part)).await.map_err(|_| Ended::ByReader)
-    }
-}
-
-fn write_item(out: &mut BytesMut, item: &[u8], cut: usize, first: &mut bool) {
-    if !std::mem::replace(first, false) {
-        out.extend_from_slice(b",");
-    }
-    match item.get(cut..) {
-        Some(rest) if cut > 0 => {
-            out.extend_from_slice(b"{");
-            out.extend_from_slice(rest);
-        }
-        _ => out.extend_from_slice(item),
     }
 }
 

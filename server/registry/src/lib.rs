@@ -40,5 +40,5 @@ pub use request::{
     WriteOptions,
 };
 pub use resealing::{Resealed, SealedUnder};
-pub use rest::Rest;
+pub use rest::{Parts, Rest};
 pub use verbs::watch::WatchSession;

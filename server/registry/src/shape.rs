@@ -54,9 +54,14 @@ impl Shape {
         self.kind.stored_as().is_some() || self.served().name != self.definition.storage_version().name
     }
 
+    /// Rows that carry this are served as the bytes they are stored as; `None`: none are.
+    pub fn exact(&self) -> Option<u64> {
+        (!self.seals && !self.converts()).then_some(self.stored.hash)
+    }
+
     /// The bytes as stored are the bytes to serve.
     pub fn is_exact(&self, record: &Record) -> bool {
-        record.schema == self.stored.hash && !self.seals && !self.converts()
+        self.exact() == Some(record.schema)
     }
 
     /// A stored object on its way out.

@@ -2,12 +2,15 @@
 
 use crate::log::Place;
 use crate::record::Record;
+use bytes::Bytes;
 use parking_lot::RwLock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many bytes of bodies are kept: the objects of a fleet of ordinary size are served without a read.
 pub(crate) const CACHE_BYTES: usize = 16 << 20;
+/// How many bodies are shown under one hold of the lock.
+const SHOWN_AT_ONCE: usize = 128;
 /// What an entry costs beside its body.
 const OVERHEAD: usize = 256;
 
@@ -51,6 +54,24 @@ impl Cache {
             Some(slot.record.clone())
         };
         places.map(get).collect()
+    }
+
+    /// As [`Cache::get_all`], of the bodies alone and only from the first on that are there and of this schema: how many.
+    pub(crate) fn show(&self, places: &[Place], schema: u64, mut show: impl FnMut(&Bytes)) -> usize {
+        let mut shown = 0;
+        // Short holds of the lock: a writer waits for none of them long.
+        for places in places.chunks(SHOWN_AT_ONCE) {
+            let state = self.state.read();
+            for place in places {
+                let Some(slot) = state.slots.get(place).filter(|slot| slot.record.schema == schema) else {
+                    return shown;
+                };
+                slot.used.store(true, Ordering::Relaxed);
+                show(&slot.record.body);
+                shown += 1;
+            }
+        }
+        shown
     }
 
     pub(crate) fn put(&self, place: Place, record: Record) {
@@ -103,7 +124,6 @@ impl State {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use bytes::Bytes;
 
     fn record(revision: u64, size: usize) -> Record {
         let key = Key::new("stacks.otternauts.dev", "default", format!("s{revision}"));

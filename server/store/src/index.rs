@@ -15,6 +15,13 @@ pub(crate) use loading::Loading;
 /// One object in a walk: namespace, name, the place of its row.
 pub(crate) type Entry = (Arc<str>, Arc<str>, Place);
 
+/// Part of a walk: where its rows are, the namespace and name of the last, and whether there are more.
+pub(crate) struct Places {
+    pub places: Vec<Place>,
+    pub last: Option<(Arc<str>, Arc<str>)>,
+    pub more: bool,
+}
+
 /// A remaining count is only given when counting it looks at no more than this many names.
 const CHEAP_COUNT: usize = 20_000;
 
@@ -80,23 +87,49 @@ impl Index {
     /// The objects of a range after `after`, in the order namespace, name; at most `most`.
     pub(crate) fn walk(&self, range: &Range, after: Option<&(Arc<str>, Arc<str>)>, most: usize) -> Vec<Entry> {
         let mut found = Vec::new();
-        let Some(resource) = self.resources.get(&range.resource) else { return found };
+        self.each(range, after, most, |namespace, name, place| found.push((namespace.clone(), name.clone(), place)));
+        found
+    }
+
+    /// As [`Index::walk`], the places alone: nobody's name is touched but the last one's.
+    pub(crate) fn places(&self, range: &Range, after: Option<&(Arc<str>, Arc<str>)>, most: usize) -> Places {
+        let (mut places, mut last, mut more) = (Vec::new(), None, false);
+        self.each(range, after, most.saturating_add(1), |namespace, name, place| {
+            if places.len() == most {
+                more = true;
+            } else {
+                places.push(place);
+                last = Some((namespace, name));
+            }
+        });
+        Places { places, last: last.map(|(namespace, name)| (namespace.clone(), name.clone())), more }
+    }
+
+    fn each<'a>(
+        &'a self,
+        range: &'a Range,
+        after: Option<&'a (Arc<str>, Arc<str>)>,
+        most: usize,
+        mut visit: impl FnMut(&'a Arc<str>, &'a Arc<str>, Place),
+    ) {
+        let Some(resource) = self.resources.get(&range.resource) else { return };
+        let mut left = most;
         for (namespace, names) in resource.namespaces_from(range, after) {
             if let Some(name) = &range.name {
                 let skipped = after.is_some_and(|(n, o)| n == namespace && o >= name);
                 if let Some((name, place)) = names.get_key_value(name).filter(|_| !skipped) {
-                    found.push((namespace.clone(), name.clone(), *place));
+                    visit(namespace, name, *place);
                 }
                 continue;
             }
             for (name, place) in names_after(namespace, names, after) {
-                if found.len() == most {
-                    return found;
+                if left == 0 {
+                    return;
                 }
-                found.push((namespace.clone(), name.clone(), *place));
+                left -= 1;
+                visit(namespace, name, *place);
             }
         }
-        found
     }
 
     /// How many objects of a range follow `after`, when that is cheap to say.

@@ -10,6 +10,7 @@
 
 mod batch;
 mod bell;
+mod bodies;
 mod cache;
 mod engine;
 mod error;
@@ -33,6 +34,7 @@ mod conformance;
 #[cfg(test)]
 mod measure;
 
+pub use bodies::Gathered;
 #[cfg(feature = "etcd")]
 pub use engine::etcd::{EtcdImporter, EtcdOptions, NotEmpty, Purpose};
 pub use engine::memory::MemoryOptions;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A page with a limit is cut shorter than that where its objects are large.
-const PAGE_BYTES: usize = 16 << 20;
+pub(crate) const PAGE_BYTES: usize = 16 << 20;
 /// How often a list of the newest state starts over because compaction passed it by.
 const TRIES: usize = 100;
 
@@ -256,12 +256,12 @@ fn read(
 
 /// Bodies of one list side by side in blocks: a page of five hundred is some ten allocations, given back as a whole.
 #[derive(Default)]
-struct Blocks(BytesMut);
+pub(crate) struct Blocks(BytesMut);
 
 impl Blocks {
     const SIZE: usize = 64 << 10;
 
-    fn keep(&mut self, body: &[u8]) -> Bytes {
+    pub(crate) fn keep(&mut self, body: &[u8]) -> Bytes {
         if self.0.capacity() < body.len() {
             self.0 = BytesMut::with_capacity(Self::SIZE.max(body.len()));
         }

@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// The span of one operation, below the request's; gets of single objects take microseconds and have none.
-    fn span(&self, operation: &'static str, resource: &str) -> Span {
+    pub(crate) fn span(&self, operation: &'static str, resource: &str) -> Span {
         let span = Span::begin(Kind::Client, || format!("{operation} {resource}"), Origin::Current);
         if span.is_recorded() {
             span.set("db.system.name", self.inner.engine.name());

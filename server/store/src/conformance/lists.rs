@@ -30,6 +30,75 @@ async fn a_list_is_in_the_order_of_the_bytes_of_namespace_and_name() {
     }
 }
 
+/// The bodies of a range, gathered page by page; `None`: only a list says what there is.
+async fn gathered(store: &Store, limit: usize, at: Option<Revision>, schema: u64) -> Option<(Vec<String>, Revision)> {
+    let mut list = List { range: everything(), at, after: None, limit };
+    let mut bodies = Vec::new();
+    loop {
+        let put = |into: &mut Vec<String>, body: &[u8]| into.push(String::from_utf8(body.to_vec()).unwrap());
+        let page = store.gather(list.clone(), schema, Vec::new(), put).await.unwrap()?;
+        assert!(limit == 0 || page.into.len() <= limit);
+        bodies.extend(page.into);
+        list.at = Some(page.revision);
+        list.after = page.last;
+        if !page.more {
+            return Some((bodies, page.revision));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_bodies_that_are_gathered_are_those_of_the_list() {
+    for lab in Lab::all() {
+        let mut store = lab.open();
+        for batch in 0..7 {
+            let writes =
+                |n| put(&key(&format!("n{}", n % 3), &format!("o{n:03}")), Precondition::None, &format!("t{n}"));
+            store.commit((batch * 100..batch * 100 + 100).map(writes).collect()).await.unwrap();
+        }
+        // Now from the cache, then from the log, then some from here and some from there.
+        for cached in [true, false, false] {
+            if lab.is_durable() && !cached {
+                store.close().await.unwrap();
+                store = lab.open();
+                store.get(&key("n1", "o100")).await.unwrap();
+            }
+            let page = store.list(list_of(everything())).await.unwrap();
+            let whole: Vec<String> = page.records.iter().map(|r| String::from_utf8(r.body.to_vec()).unwrap()).collect();
+            for limit in [0, 1, 64, 699, 700, 701] {
+                assert_eq!(
+                    gathered(&store, limit, None, 7).await,
+                    Some((whole.clone(), page.revision)),
+                    "limit {limit}"
+                );
+            }
+            assert_eq!(gathered(&store, 64, None, 8).await, None, "another schema");
+        }
+        let before = store.revision();
+        set(&store, &Key::new("other.otternauts.dev", "a", "b"), "x").await;
+        assert_eq!(gathered(&store, 64, Some(before), 7).await.map(|found| found.1), Some(before));
+        set(&store, &key("n0", "o000"), "x").await;
+        assert_eq!(gathered(&store, 64, Some(before), 7).await, None, "something has changed since");
+        assert_eq!(gathered(&store, 64, Some(before + 9), 7).await, None, "nobody knows yet");
+        assert_eq!(gathered(&store, 64, None, 7).await.map(|found| found.0.len()), Some(700));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_bodies_stays_within_its_bytes() {
+    let lab = Lab::of("sqlite");
+    let store = lab.open();
+    let large = "x".repeat(1 << 20);
+    for number in 0..20 {
+        set(&store, &key("n", &format!("o{number:02}")), &large).await;
+    }
+    assert_eq!(gathered(&store, 18, None, 7).await, None, "more than a page may have in the end");
+    let put = |into: &mut usize, body: &[u8]| *into += body.len();
+    let list = List { limit: 5, ..list_of(everything()) };
+    let page = store.gather(list, 7, 0, put).await.unwrap().expect("so many fit");
+    assert!(page.more && page.into > 5 << 20, "{page:?}");
+}
+
 /// All pages of a list, the first at the newest revision, with something done between pages.
 async fn pages(store: &Store, range: Range, limit: usize, mut between: impl AsyncFnMut(usize)) -> Vec<Page> {
     let mut list = List { range, at: None, after: None, limit };
