@@ -117,6 +117,36 @@ fn every_room_imports_only_what_the_house_allows() {
     }
 }
 
+/// AO-1: whoever builds the client commands alone gets nothing of the server, of SSH or of Docker.
+#[test]
+fn the_minimal_program_has_no_server_in_it() {
+    let out = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "-p",
+            "otternauts",
+            "--no-default-features",
+            "--features",
+            "minimal",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
+        .args(["--locked", "--offline"])
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let tree = String::from_utf8(out.stdout).expect("names of crates");
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(crates.contains("otternauts-cli"), "{tree}");
+    for heavy in ["otternauts-boot", "otternauts-store", "otternauts-fleet", "rusqlite", "russh", "bollard", "age"] {
+        assert!(!crates.contains(heavy), "{heavy} is in the minimal program");
+    }
+}
+
 #[test]
 fn what_one_room_owns_no_other_imports() {
     for (name, room) in &rooms() {

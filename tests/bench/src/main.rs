@@ -36,6 +36,9 @@ struct Args {
     /// The map that the linker wrote beside the otter: who owns which megabyte.
     #[arg(long, default_value = "target/release/otter.map")]
     map: PathBuf,
+    /// The program with the client commands alone, whose size is told.
+    #[arg(long)]
+    minimal: Option<PathBuf>,
     /// Where the JSON goes.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
@@ -97,7 +100,7 @@ async fn main() -> Result<()> {
         return limits::serve(dir).await;
     }
     if args.rounds == 0 {
-        return size::print(&args.otter, &args.map);
+        return size::print(&args.otter, &args.map, args.minimal.as_deref());
     }
     let started = match &args.kubeconfig {
         Some(_) => None,
@@ -151,7 +154,7 @@ async fn main() -> Result<()> {
     }
     report::print(&targets, &rows, &args.json)?;
     if args.kubeconfig.is_none() {
-        size::print(&args.otter, &args.map)?;
+        size::print(&args.otter, &args.map, args.minimal.as_deref())?;
     }
     Ok(())
 }

@@ -122,11 +122,19 @@ fn component(owner: &str) -> &'static str {
 }
 
 /// Prints what each component takes of the program on disk, beside its budget. The rest of the file is what the map does not name.
-pub fn print(program: &Path, map: &Path) -> Result<()> {
+/// Of the `minimal` program only the sum.
+pub fn print(program: &Path, map: &Path, minimal: Option<&Path>) -> Result<()> {
     let total = std::fs::metadata(program)?.len();
     #[allow(clippy::cast_precision_loss, reason = "a file size")]
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("{:<60}{:>12.1}", "binary, MB", mb(total));
+    if let Some(path) = minimal {
+        println!(
+            "{:<60}{:>12.1}",
+            "binary of the client commands alone (minimal), MB",
+            mb(std::fs::metadata(path)?.len())
+        );
+    }
     let Ok(text) = std::fs::read_to_string(map) else { return Ok(()) };
     let sizes = owners(&text);
     let mut of: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
