@@ -6,7 +6,14 @@ use std::process::ExitCode;
 /// A request is some hundred small allocations: with glibc's allocator they were a quarter of the server's time.
 #[cfg(feature = "server")]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What is free goes back to the system within a second or so, and few threads keep something each.
+#[cfg(feature = "server")]
+#[allow(unsafe_code, reason = "jemalloc reads its options from this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &std::ffi::CStr =
+    c"narenas:4,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true";
 
 fn main() -> ExitCode {
     start(std::env::args_os().collect())
