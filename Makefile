@@ -6,14 +6,15 @@ FOLD = $(if $(filter x86_64,$(shell uname -m)),-C link-arg=-Wl,--icf=all)
 # With the linker's map beside it: who owns which megabyte (make bench).
 RELEASE = $(CARGO) rustc -p otternauts --release --locked --bin otter -- -C link-arg=-Wl,-Map=$(CURDIR)/target/release/otter.map $(FOLD)
 # The client commands alone, as CI systems want them.
-MINIMAL = $(CARGO) rustc -p otternauts --release --locked --bin otter --no-default-features --features minimal --target-dir target/minimal -- $(FOLD)
+MINIMAL = $(CARGO) rustc -p otternauts --release --locked --bin otter --no-default-features --features minimal -- $(FOLD) && \
+	mv target/release/otter target/release/otter-minimal
 
 .PHONY: help build minimal demo test test-nightly bench generate lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-minimal: ## the client commands alone, target/minimal/release/otter
+minimal: ## the client commands alone, target/release/otter-minimal
 	@tests/setup rust
 	$(MINIMAL)
 
@@ -35,9 +36,9 @@ test-nightly: ## the same with the long numbers
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
 	@tests/setup rust lab kubectl
-	$(RELEASE)
 	$(MINIMAL)
-	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter --minimal target/minimal/release/otter $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json $(BENCH)
+	$(RELEASE)
+	$(CARGO) run --profile release-fast --locked -p otternauts-bench -- --otter target/release/otter --minimal target/release/otter-minimal $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json $(BENCH)
 	@if tests/lab/lab doctor >/dev/null 2>&1; then \
 		OTTER=$$PWD/target/release/otter tests/idle; \
 	else echo 'SKIPPED, NOT MEASURED: idle with 5 servers and 10 stacks (needs the lab of real hosts)'; fi
