@@ -51,6 +51,20 @@ async fn lists_are_in_order_and_selected_rows_l12_to_l18() {
     assert!(names(&list).contains(&"default".to_owned()));
 }
 
+/// The names in a list, read as it is sent.
+async fn in_parts(list: ServedList) -> Vec<String> {
+    let mut text = list.items.iter().map(|item| String::from_utf8_lossy(item)).collect::<Vec<_>>().join(",");
+    let mut rest = list.rest;
+    while let Some(mut next) = rest.take() {
+        let (parts, more) = next.parts(0).await.expect("the rest");
+        assert!(parts.iter().all(|part| !part.is_empty() && part.len() <= 64 << 10));
+        parts.iter().for_each(|part| text.push_str(&String::from_utf8_lossy(part)));
+        rest = more.then_some(next);
+    }
+    let items: Vec<serde_json::Value> = serde_json::from_str(&format!("[{text}]")).expect("one list");
+    items.iter().map(|item| item["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+}
+
 #[tokio::test]
 async fn a_long_list_is_read_bit_by_bit_and_all_of_one_moment() {
     let world = world().await;
@@ -59,6 +73,9 @@ async fn a_long_list_is_read_bit_by_bit_and_all_of_one_moment() {
         world.create("widgets@default", widget(&format!("w{i:03}"))).await.expect("created");
     }
     let mut list = world.list("widgets@default", &ListOptions::default()).await.expect("a list");
+    let sent = world.list("widgets@default", &ListOptions::default()).await.expect("a list");
+    let unchanged = world.list("widgets@default", &ListOptions::default()).await.expect("a list");
+    assert_eq!(in_parts(unchanged).await.len(), 600);
     let first = list.items.len();
     assert!(first < 600 && list.rest.is_some(), "{first}");
     // What happens meanwhile, in the part that is not read yet and in the one that is, is not in it.
@@ -68,6 +85,8 @@ async fn a_long_list_is_read_bit_by_bit_and_all_of_one_moment() {
     list.read_all().await.expect("the rest");
     let expected: Vec<String> = (0..600).map(|i| format!("w{i:03}")).collect();
     assert_eq!(names(&list), expected);
+    // As it is sent, too: from where it was read on, each object in the state of that moment.
+    assert_eq!(in_parts(sent).await, expected);
     assert!(list.rest.is_none() && list.continue_token.is_empty() && list.remaining.is_none());
 }
 
