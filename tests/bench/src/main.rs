@@ -77,6 +77,7 @@ struct Args {
 /// What is measured, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
+    Idle,
     Writes,
     Reads,
     Limits,
@@ -126,6 +127,9 @@ async fn main() -> Result<()> {
         filled: vec![0; targets.len()],
         processes: targets.iter().map(|target| process::listening_on(target.port)).collect(),
     };
+    if args.wants(Part::Idle) {
+        bench.idle().await?;
+    }
     if args.wants(Part::Writes) {
         bench.writes().await?;
     }
@@ -331,21 +335,30 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn processes(&mut self) -> Result<()> {
-        self.fill(self.targets.len(), self.args.held).await?;
-        let held = self.args.held.max(self.args.objects);
-        let mut memory =
-            self.row(format!("resident memory with {held} objects, after all of this, MiB"), Better::Lower);
+    /// Before anything is asked of them: afterwards a server is busy forgetting history for minutes.
+    async fn idle(&mut self) -> Result<()> {
         let mut idle = self.row(format!("idle CPU over {} s, % of a core", self.args.idle), Better::Lower);
         for (i, target) in self.targets.iter().enumerate() {
             let Some(pid) = process::listening_on(target.port) else { continue };
-            memory.add(i, process::resident_mib(pid)?);
             let before = process::cpu_seconds(pid)?;
             let started = Instant::now();
             tokio::time::sleep(std::time::Duration::from_secs(self.args.idle)).await;
             idle.add(i, (process::cpu_seconds(pid)? - before) / started.elapsed().as_secs_f64() * 100.0);
         }
-        self.rows.extend([memory.said(), idle.said()]);
+        self.rows.push(idle.said());
+        Ok(())
+    }
+
+    async fn processes(&mut self) -> Result<()> {
+        self.fill(self.targets.len(), self.args.held).await?;
+        let held = self.args.held.max(self.args.objects);
+        let mut memory =
+            self.row(format!("resident memory with {held} objects, after all of this, MiB"), Better::Lower);
+        for (i, target) in self.targets.iter().enumerate() {
+            let Some(pid) = process::listening_on(target.port) else { continue };
+            memory.add(i, process::resident_mib(pid)?);
+        }
+        self.rows.push(memory.said());
         Ok(())
     }
 
