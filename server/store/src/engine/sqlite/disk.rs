@@ -131,6 +131,11 @@ impl Disk {
         self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
     }
 
+    /// Whether the space that the write-ahead log takes may be what is missing. On a full disk it is cut anyway.
+    pub(super) fn is_short(&self) -> bool {
+        self.level != Level::Full && Space::of(&self.directory).is_ok_and(|space| space.free < self.wanted())
+    }
+
     /// Asks the file system. `reusable`: bytes inside the database that hold nothing; asked for when it matters.
     pub(super) fn look(&mut self, reusable: impl FnOnce() -> u64) {
         self.looked = Some(Instant::now());

@@ -230,6 +230,11 @@ impl Writer {
 
     fn look_at_disk(&mut self) {
         if self.files.disk.is_due() {
+            // A log that is too short to be cut for its length could else keep a database that is empty inside from being written to,
+            // for as long as nothing is written.
+            if self.wal.load(Ordering::Relaxed) > 0 && self.files.disk.is_short() {
+                self.cut_log();
+            }
             let Files { connection, disk, .. } = &mut self.files;
             disk.look(|| free_pages(connection));
         }

@@ -181,7 +181,7 @@ impl Writer {
         }
     }
 
-    fn cut_log(&mut self) {
+    pub(super) fn cut_log(&mut self) {
         if let Err(error) = self.checkpoint_now("TRUNCATE", self.wal.load(Ordering::Relaxed)) {
             let error = failure("checkpoint", error);
             tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log cannot be cut yet");
