@@ -270,3 +270,9 @@ pub fn say(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }
+
+/// A line of progress on standard error; nobody is left to tell when it is closed.
+#[cfg(feature = "etcd")]
+pub fn progress(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,12 +1,11 @@
 //! `otter store`: what is done to a store as a whole, with no server on it.
 
 use crate::config::EtcdConfig;
-use crate::keys_command::say;
+use crate::keys_command::{progress, say};
 use crate::migration::place::Place;
 use crate::migration::{self, Order, Report};
 use clap::{Args, Subcommand};
 use otternauts_meta::Secret;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Move the store between SQLite and etcd
@@ -69,11 +68,7 @@ pub async fn run(command: StoreCommand, secret_key: Option<Secret<String>>) -> a
     let (from, to) = (args.from, args.to);
     let next = next(&to, &from);
     let order = Order { from, to, tls, secret_key_file: args.secret_key_file, dry_run: args.dry_run };
-    let report = migration::run(order, secret_key, |line| {
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    })
-    .await?;
+    let report = migration::run(order, secret_key, progress).await?;
     if json {
         return say(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     }

@@ -132,17 +132,16 @@ impl Rest {
     /// As [`Rest::next`], as parts of a list; the `cut` of [`Parts::new`].
     pub async fn parts(&mut self, cut: usize) -> Result<(Vec<Bytes>, bool), Status> {
         self.wanted.limit = self.turn.share();
-        let mut parts = Parts::following(cut);
         if let Some(schema) = self.shape.exact().filter(|_| self.exact) {
-            let gathered = self.store.gather(self.wanted.clone(), schema, parts, Parts::put).await;
+            let gathered = self.store.gather(self.wanted.clone(), schema, Parts::following(cut), Parts::put).await;
             if let Some(Gathered { into, last, more, .. }) = gathered.map_err(|error| store_status(&error))? {
                 self.wanted.after = last;
                 return Ok((into.into_vec(), more));
             }
             self.exact = false;
-            parts = Parts::following(cut);
         }
         let (items, _, more) = self.read().await?;
+        let mut parts = Parts::following(cut);
         items.iter().for_each(|item| parts.put(item));
         Ok((parts.into_vec(), more))
     }

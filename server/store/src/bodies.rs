@@ -1,14 +1,12 @@
 //! The bodies of a page alone: a long list touches no name, counts nothing and copies each body once.
 
-use crate::engine::BodyRef;
-use crate::engine::sqlite::SNAPSHOT_ROWS;
+use crate::engine::sqlite::snapshot_rows;
 use crate::error::{Error, Result};
 use crate::index::Places;
 use crate::key::Revision;
-use crate::list::{Blocks, PAGE_BYTES};
-use crate::log::{Header, Place};
-use crate::observer::{Operation, Statement};
-use crate::planted::{Bug, planted};
+use crate::list::{PAGE_BYTES, in_log_order, rows};
+use crate::log::Place;
+use crate::observer::Operation;
 use crate::record::List;
 use crate::store::{Inner, Store};
 use bytes::Bytes;
@@ -82,28 +80,17 @@ fn read(inner: &Inner, places: &[Place], schema: u64, bound: usize) -> Result<Op
         return Ok(None);
     }
     let mut bodies: Vec<Option<Bytes>> = cached.into_iter().map(|found| found.map(|record| record.body)).collect();
-    let mut missing: Vec<(Place, usize)> =
-        places.iter().enumerate().filter(|(i, _)| bodies[*i].is_none()).map(|(i, place)| (*place, i)).collect();
-    // In the order of the log: neighbours are read at once, and each of its pages a single time.
-    missing.sort_unstable();
+    let missing = in_log_order((0..places.len()).filter(|i| bodies[*i].is_none()).map(|i| (places[i], i)));
     let mut bytes: usize = bodies.iter().flatten().map(Bytes::len).sum();
-    let (mut blocks, mut other) = (Blocks::default(), false);
-    let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
-    for missing in missing.chunks(most) {
+    let mut other = false;
+    for missing in missing.chunks(snapshot_rows()) {
         if bytes > bound || other {
             return Ok(None);
         }
-        let wanted: Vec<Place> = missing.iter().map(|(place, _)| *place).collect();
-        let mut rest = missing.iter();
-        let read = inner.engine.rows(&inner.visible, Statement::List, &wanted, &mut |header: &Header<'_>, body| {
-            let Some((_, i)) = rest.find(|(place, _)| *place == header.place) else { return };
-            other |= header.schema != schema;
-            let body = match body {
-                BodyRef::Shared(bytes) => (*bytes).clone(),
-                BodyRef::Borrowed(bytes) => blocks.keep(bytes),
-            };
+        let read = rows(inner, missing, |i, its, body| {
+            other |= its != schema;
             bytes += body.len();
-            bodies[*i] = Some(body);
+            bodies[i] = Some(body);
         });
         match read {
             Err(Error::Corrupt { .. }) => return Ok(None),

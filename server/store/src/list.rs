@@ -1,14 +1,13 @@
 //! Lists: pages of one state, the newest or an older one that history still has.
 
 use crate::engine::BodyRef;
-use crate::engine::sqlite::{SHORT, SNAPSHOT_ROWS};
+use crate::engine::sqlite::{SHORT, SNAPSHOT_ROWS, snapshot_rows};
 use crate::error::{Error, Result, Unreadable};
 use crate::event::EventKind;
 use crate::index::Entry;
 use crate::key::{Key, Revision};
 use crate::log::{Header, Place};
 use crate::observer::Statement;
-use crate::planted::{Bug, planted};
 use crate::record::{List, Page, Record};
 use crate::store::Inner;
 use bytes::{Bytes, BytesMut};
@@ -178,14 +177,10 @@ enum Found {
 /// The records of entries, from the cache or the log; of one entry alone whatever its size.
 fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry], bound: usize) -> Result<Found> {
     let mut records: Vec<Option<Record>> = inner.visible.cache.get_all(entries.iter().map(|(_, _, place)| *place));
-    // In the order of the log: neighbours are read at once, and each of its pages a single time.
-    let mut missing: Vec<(Place, usize)> =
-        (0..entries.len()).filter(|i| records[*i].is_none()).map(|i| (entries[i].2, i)).collect();
-    missing.sort_unstable();
+    let missing = in_log_order((0..entries.len()).filter(|i| records[*i].is_none()).map(|i| (entries[i].2, i)));
     let mut bytes: usize = records.iter().flatten().map(|record| record.body.len()).sum();
-    let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
     let mut unreadable: Vec<usize> = Vec::new();
-    for missing in missing.chunks(most) {
+    for missing in missing.chunks(snapshot_rows()) {
         if bytes > bound && entries.len() > 1 {
             return Ok(Found::TooMuch);
         }
@@ -238,30 +233,44 @@ fn read(
     wanted: &[(Place, usize)],
 ) -> Result<Vec<(usize, Record)>> {
     let mut found = Vec::with_capacity(wanted.len());
+    rows(inner, wanted, |i, schema, body| {
+        let (namespace, name, place) = &entries[i];
+        let key = Key { resource: resource.clone(), namespace: namespace.clone(), name: name.clone() };
+        found.push((i, Record { key, revision: place.revision(), body, schema }));
+    })?;
+    Ok(found)
+}
+
+/// Rows of a page as they are best read: neighbours at once, and each page of the log a single time.
+pub(crate) fn in_log_order(missing: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
+    let mut missing: Vec<(Place, usize)> = missing.collect();
+    missing.sort_unstable();
+    missing
+}
+
+/// Reads rows, given by place and index, places ascending: shows the index, schema and body of each that is there.
+pub(crate) fn rows(inner: &Inner, wanted: &[(Place, usize)], mut show: impl FnMut(usize, u64, Bytes)) -> Result<()> {
     let mut blocks = Blocks::default();
     let places: Vec<Place> = wanted.iter().map(|(place, _)| *place).collect();
     let mut rest = wanted.iter();
     inner.engine.rows(&inner.visible, Statement::List, &places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         let Some((_, i)) = rest.find(|(place, _)| *place == header.place) else { return };
-        let (namespace, name, place) = &entries[*i];
-        let key = Key { resource: resource.clone(), namespace: namespace.clone(), name: name.clone() };
         let body = match body {
             BodyRef::Shared(bytes) => (*bytes).clone(),
             BodyRef::Borrowed(bytes) => blocks.keep(bytes),
         };
-        found.push((*i, Record { key, revision: place.revision(), body, schema: header.schema }));
-    })?;
-    Ok(found)
+        show(*i, header.schema, body);
+    })
 }
 
 /// Bodies of one list side by side in blocks: a page of five hundred is some ten allocations, given back as a whole.
 #[derive(Default)]
-pub(crate) struct Blocks(BytesMut);
+struct Blocks(BytesMut);
 
 impl Blocks {
     const SIZE: usize = 64 << 10;
 
-    pub(crate) fn keep(&mut self, body: &[u8]) -> Bytes {
+    fn keep(&mut self, body: &[u8]) -> Bytes {
         if self.0.capacity() < body.len() {
             self.0 = BytesMut::with_capacity(Self::SIZE.max(body.len()));
         }

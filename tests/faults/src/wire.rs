@@ -165,7 +165,6 @@ impl Wire {
     }
 
     async fn send(&mut self, method: Method, path: &str, kind: &str, body: Bytes) -> Result<hyper::Response<Incoming>> {
-        self.gone.or(self.send.ready()).await??;
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -173,6 +172,11 @@ impl Wire {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, kind)
             .body(Full::new(body))?;
+        self.hand_over(request).await
+    }
+
+    async fn hand_over(&mut self, request: Request<Full<Bytes>>) -> Result<hyper::Response<Incoming>> {
+        self.gone.or(self.send.ready()).await??;
         Ok(self.gone.or(self.send.send_request(request)).await??)
     }
 
@@ -184,7 +188,6 @@ impl Wire {
         headers: &http::HeaderMap,
         body: Bytes,
     ) -> Result<hyper::Response<Incoming>> {
-        self.gone.or(self.send.ready()).await??;
         let mut request = Request::builder().method(method).uri(format!("{}{target}", self.base));
         for name in [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT] {
             request = match headers.get(&name) {
@@ -192,8 +195,7 @@ impl Wire {
                 None => request,
             };
         }
-        let request = request.header(header::AUTHORIZATION, &self.bearer).body(Full::new(body))?;
-        Ok(self.gone.or(self.send.send_request(request)).await??)
+        self.hand_over(request.header(header::AUTHORIZATION, &self.bearer).body(Full::new(body))?).await
     }
 
     /// A watch of everything above a revision.

@@ -2,7 +2,7 @@
 
 use super::{Restore, in_words};
 use crate::config::EtcdConfig;
-use crate::keys_command::say;
+use crate::keys_command::{progress, say};
 use crate::migration::place::Place;
 use crate::store_command::{self, EtcdFiles};
 use crate::{restoring, storage};
@@ -11,7 +11,6 @@ use clap::Args;
 use otternauts_meta::Secret;
 use otternauts_store::Purpose;
 use otternauts_vault::Identity;
-use std::io::Write as _;
 
 /// Into etcd, rather than into a file.
 #[derive(Debug, Args)]
@@ -41,11 +40,7 @@ pub async fn run(args: Restore, secret_key: Option<Secret<String>>) -> anyhow::R
         data_dir: args.data_dir.clone(),
         secret_key_file: args.secret_key_file,
     };
-    let done = restoring::run(order, secret_key, |line| {
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    });
-    let done = done.await.context("nothing was restored")?;
+    let done = restoring::run(order, secret_key, progress).await.context("nothing was restored")?;
     let dir = args.data_dir.display();
     let mut text = format!("restored into {to} at revision {}: {}\n", done.revision, in_words(&done.summary));
     if done.key_in_data_dir {

@@ -17,7 +17,6 @@ use clap::Args;
 use otternauts_meta::Secret;
 use otternauts_store::{EtcdOptions, Purpose, Store};
 use otternauts_vault::{Error, Identity, Vault};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 /// The store, where it is not in the data directory.
@@ -135,11 +134,8 @@ impl Rotation {
 /// The command: says what was done, and what is next.
 pub async fn command(order: Order, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
     let dir = order.data_dir.display().to_string();
-    let (outside, told) = (order.new_secret_key_file.is_some(), |line: &str| {
-        // Nobody is left to tell when standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    });
-    let root = run(order, secret_key, told).await?;
+    let outside = order.new_secret_key_file.is_some();
+    let root = run(order, secret_key, super::progress).await?;
     let key = if outside { "the new key".to_owned() } else { format!("{dir}/secret.key") };
     super::say(&format!(
         "done: the root key is {root}; keep a copy of it off these servers\n\

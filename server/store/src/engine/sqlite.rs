@@ -43,6 +43,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const QUEUE: usize = 4096;
 /// The most rows read in one snapshot (R39).
 pub(crate) const SNAPSHOT_ROWS: usize = 500;
+
+/// [`SNAPSHOT_ROWS`], but for a planted bug.
+pub(crate) fn snapshot_rows() -> usize {
+    if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS }
+}
+
 /// Up to so many rows are a short read.
 pub(crate) const SHORT: usize = 16;
 
@@ -208,7 +214,7 @@ impl Sqlite {
             return Ok(());
         }
         debug_assert!(places.is_sorted());
-        let most = if planted(Bug::OneLongReadTransaction) { usize::MAX } else { SNAPSHOT_ROWS };
+        let most = snapshot_rows();
         let mut rest = places;
         while !rest.is_empty() {
             let done = self.some_rows(visible, what, &rest[..rest.len().min(most)], visit)?;
