@@ -136,6 +136,19 @@ fn a_disk_that_others_fill_refuses_new_things_and_recovers_without_a_restart() {
         }
     });
     assert!(is_refused(&create(&otter, "late", 10), "full"));
+    // The space it gave is for the database: the audit log takes none of it, and says what it lost.
+    let audited = || std::fs::metadata(otter.data_dir().join("audit.log")).expect("an audit log").len();
+    until("audit lines to be lost", PATIENCE, || {
+        let metrics = otter.curl_admin("/metrics", &[]);
+        let lost = metrics.ok().lines().find(|line| line.starts_with("otternauts_audit_lost_total "));
+        match lost.expect("a count") {
+            "otternauts_audit_lost_total 0" => Err(create(&otter, "late", 10).0),
+            _ => Ok(()),
+        }
+    });
+    let before = audited();
+    (0..50).for_each(|_| assert!(is_refused(&create(&otter, "late", 10), "full")));
+    assert_eq!(audited(), before);
     let left = listed(&otter);
     assert!(left.len() > 4, "{left:?}");
 

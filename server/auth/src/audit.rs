@@ -1,7 +1,8 @@
 //! The line that says who did what (row Q1): `audit.k8s.io/v1` events at level Metadata, one JSON object a line.
 //!
 //! Bodies never get here, so neither do secrets. A thread of its own writes the file, so a slow disk holds up no request; when
-//! the queue is full, lines are lost and counted, and the log says so.
+//! the queue is full, lines are lost and counted, and the log says so. So they are on a disk that is nearly full: what is left
+//! there is what the database needs to be emptied (R41).
 
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,21 @@ use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Lines that wait for the disk.
 const QUEUE: usize = 8192;
 /// A file that has grown to this is set aside as `audit.log.1`, and so on up to [`KEPT`].
 const MAX_FILE_BYTES: u64 = 100 << 20;
 const KEPT: u32 = 5;
+/// With less free on its disk, or on a small disk less than one twentieth, nothing is written: as much as the store's ballast gives back.
+const LEFT_FREE_BYTES: u64 = 64 << 20;
+/// The disk is asked again after so long, or so much.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY_BYTES: u64 = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -64,18 +72,19 @@ enum Message {
 pub struct AuditLog {
     queue: Option<SyncSender<Message>>,
     writer: Option<std::thread::JoinHandle<()>>,
-    lost: AtomicU64,
+    lost: Arc<AtomicU64>,
 }
 
 impl AuditLog {
     /// Appends to the file, which only its owner can read.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fail = |source| Error::AuditLog { path: path.display().to_string(), source };
-        let mut out = Output::open(path.to_owned()).map_err(fail)?;
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut out = Output::open(path.to_owned(), Arc::clone(&lost)).map_err(fail)?;
         let (queue, lines) = sync_channel(QUEUE);
         let run = move || out.run(&lines);
         let writer = std::thread::Builder::new().name("audit".to_owned()).spawn(run).map_err(fail)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), lost: AtomicU64::new(0) })
+        Ok(Self { queue: Some(queue), writer: Some(writer), lost })
     }
 
     /// Never waits.
@@ -124,14 +133,19 @@ struct Output {
     file: BufWriter<File>,
     bytes: u64,
     failing: bool,
+    lost: Arc<AtomicU64>,
+    /// When the disk was last asked, and how long the file was.
+    looked: Option<(Instant, u64)>,
+    /// What it answered: nothing may be written.
+    scarce: bool,
 }
 
 impl Output {
-    fn open(path: PathBuf) -> std::io::Result<Self> {
+    fn open(path: PathBuf, lost: Arc<AtomicU64>) -> std::io::Result<Self> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path, file: BufWriter::new(file), bytes, failing: false })
+        Ok(Self { path, file: BufWriter::new(file), bytes, failing: false, lost, looked: None, scarce: false })
     }
 
     fn run(&mut self, lines: &Receiver<Message>) {
@@ -151,6 +165,9 @@ impl Output {
             match message {
                 Message::Line(line) => {
                     let written = self.append(&line);
+                    if written.is_err() {
+                        self.lost.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.note(written);
                 }
                 Message::Flush(done) => {
@@ -175,10 +192,27 @@ impl Output {
                 }
             }
             std::fs::rename(&self.path, numbered(&self.path, 1))?;
-            *self = Self::open(self.path.clone())?;
+            *self = Self::open(self.path.clone(), Arc::clone(&self.lost))?;
+        }
+        self.look()?;
+        if self.scarce {
+            let why = "the disk is nearly full, and what is left is for the database";
+            return Err(std::io::Error::new(std::io::ErrorKind::StorageFull, why));
         }
         self.bytes += line.len() as u64;
         self.file.write_all(line)
+    }
+
+    /// Asks how much room there is, now and then.
+    fn look(&mut self) -> std::io::Result<()> {
+        if self.looked.is_some_and(|(at, bytes)| at.elapsed() < LOOK_EVERY && self.bytes - bytes < LOOK_EVERY_BYTES) {
+            return Ok(());
+        }
+        self.looked = Some((Instant::now(), self.bytes));
+        let disk = rustix::fs::fstatvfs(self.file.get_ref())?;
+        let kept = LEFT_FREE_BYTES.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 20);
+        self.scarce = disk.f_bavail.saturating_mul(disk.f_frsize) < kept;
+        Ok(())
     }
 
     /// Says once that the disk refuses, and once that it is well again.

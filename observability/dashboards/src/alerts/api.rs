@@ -51,7 +51,7 @@ pub const ALERTS: &[Alert] = &[
         .fires("25m", &[(r#"apiserver_terminated_watchers_total{resource="stacks"}"#, "0+1x40")], &[("resource", "stacks")])
         .quiet(&[(r#"apiserver_terminated_watchers_total{resource="stacks"}"#, "7x40")]),
     Alert::new("OtternautsAuditLost", "critical", "0m", "increase(otternauts_audit_lost_total[15m]) > 0")
-        .says("Audit lines are lost", "The disk of {{ $labels.instance }} does not keep up with the audit log: who did what is not complete.")
+        .says("Audit lines are lost", "The disk of {{ $labels.instance }} does not keep up with the audit log, or is nearly full: who did what is not complete.")
         .fires("10m", &[(r#"otternauts_audit_lost_total{instance="a"}"#, "0x5 4x20")], &[("instance", "a")])
         .quiet(&[(r#"otternauts_audit_lost_total{instance="a"}"#, "4x30")]),
 ];

@@ -36,7 +36,7 @@ pub const SERVER: &[Family] = &[
     Family::new(Counter, "authentication_attempts_total", &["result"], "Authenticated and refused requests"),
     Family::new(Counter, "authorization_attempts_total", &["result"], "Allowed and denied requests"),
     Family::new(Counter, "apiserver_audit_event_total", &[], "Audit events written or queued"),
-    Family::new(Counter, "otternauts_audit_lost_total", &[], "Audit events lost because the disk did not keep up"),
+    Family::new(Counter, "otternauts_audit_lost_total", &[], "Audit events lost because the disk did not keep up, or was nearly full"),
     // Health.
     Family::new(Gauge, "kubernetes_healthcheck", &["name", "type"], "1 while a check is well").stable().on(Slis),
     Family::new(Counter, "kubernetes_healthchecks_total", &["name", "type", "status"], "Looks at a check by what they saw").stable().on(Slis),

@@ -73,7 +73,7 @@ fn lines_are_appended_across_restarts_to_a_file_only_the_owner_reads() {
 fn a_full_file_is_set_aside() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("audit.log");
-    let mut out = Output::open(path.clone()).expect("opens");
+    let mut out = Output::open(path.clone(), Arc::default()).expect("opens");
     for _ in 0..7 {
         out.bytes = MAX_FILE_BYTES;
         out.append(b"x\n").expect("written");
