@@ -153,7 +153,7 @@ impl Disk {
             }
             self.space = Space::of(&self.directory).unwrap_or(space);
         }
-        let reusable = if self.space.free >= self.wanted() { 0 } else { reusable() };
+        let reusable = if self.space.free < self.wanted() { reusable() } else { 0 };
         let level = judge(self.space.free, reusable, self.needed(), &self.ballast, self.level);
         self.enter(level);
     }
@@ -189,12 +189,8 @@ impl Disk {
         self.options.free_bytes.max(self.space.total / 100 * u64::from(self.options.free_percent))
     }
 
-    /// Writes are taken in again only somewhat above the limit, so that they do not come and go.
     fn wanted(&self) -> u64 {
-        match self.level {
-            Level::Enough => self.needed(),
-            Level::Low | Level::Full => self.needed() + self.needed() / 16,
-        }
+        wanted(self.needed(), &self.ballast, self.level)
     }
 
     fn enter(&mut self, level: Level) {
@@ -215,16 +211,19 @@ impl Disk {
     }
 }
 
+/// With how much space, on the disk and inside the database, everything is taken in.
+fn wanted(needed: u64, ballast: &Ballast, was: Level) -> u64 {
+    // Again only somewhat above the limit, so that it does not come and go.
+    let wanted = if was == Level::Enough { needed } else { needed + needed / 16 };
+    // The database itself may have taken the ballast's place; then so much is kept free inside it.
+    if ballast.is_settled() { wanted } else { wanted + ballast.target() }
+}
+
 /// Pure: from what is free on the disk, what can be used again inside the database, and how it was before.
 fn judge(free: u64, reusable: u64, needed: u64, ballast: &Ballast, was: Level) -> Level {
-    let mut wanted = if was == Level::Enough { needed } else { needed + needed / 16 };
     // What the database can use again counts, but the write-ahead log needs real space.
-    let log_fits = free >= wanted.min(ballast.target() / 2);
-    if !ballast.is_settled() {
-        // The database itself has taken the ballast's place; then so much is kept free inside it.
-        wanted += ballast.target();
-    }
-    match log_fits && free.saturating_add(reusable) >= wanted {
+    let log_fits = free >= needed.min(ballast.target() / 2);
+    match log_fits && free.saturating_add(reusable) >= wanted(needed, ballast, was) {
         true => Level::Enough,
         false if was == Level::Full && !log_fits => Level::Full,
         false => Level::Low,
@@ -271,6 +270,24 @@ mod tests {
         assert_eq!(judge(100 * MIB, 219 * MIB, 256 * MIB, &ballast, Enough), Low);
         assert_eq!(judge(100 * MIB, 220 * MIB, 256 * MIB, &ballast, Enough), Enough);
         assert_eq!(judge(10 * MIB, 1000 * MIB, 256 * MIB, &ballast, Full), Full);
+    }
+
+    #[test]
+    fn what_is_free_inside_the_database_stands_for_a_ballast_that_cannot_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("otternauts.db");
+        // Where it would be is something else.
+        std::fs::create_dir(directory.path().join("otternauts.db.ballast")).unwrap();
+        let Space { free, total } = Space::of(directory.path()).unwrap();
+        let target = total / 20;
+        let free_bytes = free.saturating_sub(target / 2) / 17 * 16;
+        let options = DiskGuard { free_bytes, free_percent: 0, ballast_bytes: u64::MAX, ..DiskGuard::default() };
+        let mut disk = Disk::open(&database, options);
+        for (reusable, is) in [(0, Level::Low), (total, Level::Enough)] {
+            disk.level = Level::Low;
+            disk.look(|| reusable);
+            assert_eq!(disk.level(), is, "{reusable} reusable, {disk:?}");
+        }
     }
 
     #[test]
