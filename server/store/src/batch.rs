@@ -10,7 +10,8 @@ use crate::key::{Key, Revision};
 use crate::log::{MOST_WRITES, Place, Row};
 use crate::record::{Body, Op, Precondition, Write};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::{HashMap, HashSet};
+use foldhash::HashMap;
+use std::collections::HashSet;
 
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -32,13 +33,13 @@ enum Malformed {
 
 impl Batch {
     pub(crate) fn new(revision: Revision) -> Batch {
-        Batch { revision, rows: Vec::new(), places: HashMap::new() }
+        Batch { revision, rows: Vec::new(), places: HashMap::default() }
     }
 
     /// What somebody else committed.
     #[cfg(feature = "etcd")]
     pub(crate) fn of(revision: Revision, rows: Vec<Row>) -> Batch {
-        Batch { revision, rows, places: HashMap::new() }
+        Batch { revision, rows, places: HashMap::default() }
     }
 
     /// Takes in a transaction at the next revision and says which rows are its own, or refuses it and stays as it was.
@@ -63,6 +64,11 @@ impl Batch {
         }
         self.revision = revision;
         Ok(start..self.rows.len())
+    }
+
+    /// The row at this place, if it is of this batch.
+    pub(crate) fn at(&self, place: Place) -> Option<&Row> {
+        self.rows.binary_search_by_key(&place, |row| row.place).ok().map(|i| &self.rows[i])
     }
 
     /// Where the object is now, if the write may go ahead.

@@ -67,8 +67,9 @@ fn gather<T>(
         bytes += body.len();
         put(&mut into, body);
     });
+    let Some(left) = bound.checked_sub(bytes) else { return Ok(None) };
     let rest = places.split_off(shown);
-    let Some(bodies) = read(inner, &rest, schema, bound.saturating_sub(bytes))? else { return Ok(None) };
+    let Some(bodies) = read(inner, &rest, schema, left)? else { return Ok(None) };
     bodies.iter().for_each(|body| put(&mut into, body));
     Ok(Some(Gathered { into, revision, last, more }))
 }

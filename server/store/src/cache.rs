@@ -1,16 +1,19 @@
 //! The bytes of recently written and recently read objects, bounded, so that a hot object costs no read.
 
-use crate::log::Place;
+use crate::event::EventKind;
+use crate::log::{Place, Row};
 use crate::record::Record;
 use bytes::Bytes;
+use foldhash::HashMap;
 use parking_lot::RwLock;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many bytes of bodies are kept: the objects of a fleet of ordinary size are served without a read.
-pub(crate) const CACHE_BYTES: usize = 16 << 20;
-/// How many bodies are shown under one hold of the lock.
-const SHOWN_AT_ONCE: usize = 128;
+pub(crate) const CACHE_BYTES: usize = 32 << 20;
+/// How many bodies are shown or taken in under one hold of the lock.
+const AT_ONCE: usize = 128;
 /// What an entry costs beside its body.
 const OVERHEAD: usize = 256;
 
@@ -60,7 +63,7 @@ impl Cache {
     pub(crate) fn show(&self, places: &[Place], schema: u64, mut show: impl FnMut(&Bytes)) -> usize {
         let mut shown = 0;
         // Short holds of the lock: a writer waits for none of them long.
-        for places in places.chunks(SHOWN_AT_ONCE) {
+        for places in places.chunks(AT_ONCE) {
             let state = self.state.read();
             for place in places {
                 let Some(slot) = state.slots.get(place).filter(|slot| slot.record.schema == schema) else {
@@ -75,32 +78,53 @@ impl Cache {
     }
 
     pub(crate) fn put(&self, place: Place, record: Record) {
-        let size = record.body.len() + OVERHEAD;
-        if size > CACHE_BYTES / 8 {
-            return;
+        self.state.write().put(place, record);
+    }
+
+    /// Takes in what was committed; what it replaces is let go of.
+    pub(crate) fn follow(&self, rows: &[Row]) {
+        for rows in rows.chunks(AT_ONCE) {
+            let mut state = self.state.write();
+            for row in rows {
+                state.remove(row.previous);
+                if row.kind != EventKind::Deleted {
+                    state.put(row.place, row.record());
+                }
+            }
+            state.sweep();
         }
-        let mut state = self.state.write();
-        if state.slots.contains_key(&place) {
-            return;
-        }
-        state.slots.insert(place, Slot { record, used: AtomicBool::new(false) });
-        state.hand.push_back(place);
-        state.bytes += size;
-        state.shrink();
     }
 
     /// Lets go of a row that is no longer the newest of its object.
     pub(crate) fn remove(&self, place: Place) {
         let mut state = self.state.write();
         state.remove(place);
-        if state.hand.len() > 2 * state.slots.len() + 1024 {
-            let State { slots, hand, .. } = &mut *state;
-            hand.retain(|place| slots.contains_key(place));
-        }
+        state.sweep();
     }
 }
 
 impl State {
+    fn put(&mut self, place: Place, record: Record) {
+        let size = record.body.len() + OVERHEAD;
+        if size > CACHE_BYTES / 8 {
+            return;
+        }
+        if let Entry::Vacant(slot) = self.slots.entry(place) {
+            slot.insert(Slot { record, used: AtomicBool::new(false) });
+            self.hand.push_back(place);
+            self.bytes += size;
+            self.shrink();
+        }
+    }
+
+    /// Forgets the turns of what is gone, when they are most of all.
+    fn sweep(&mut self) {
+        if self.hand.len() > 2 * self.slots.len() + 1024 {
+            let State { slots, hand, .. } = self;
+            hand.retain(|place| slots.contains_key(place));
+        }
+    }
+
     fn remove(&mut self, place: Place) {
         if let Some(slot) = self.slots.remove(&place) {
             self.bytes -= slot.record.body.len() + OVERHEAD;

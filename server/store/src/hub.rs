@@ -9,8 +9,9 @@ use crate::bell::Bell;
 use crate::event::Event;
 use crate::key::{Range, Revision};
 use crate::planted::{Bug, planted};
+use foldhash::HashMap;
 use parking_lot::RwLock;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
@@ -90,7 +91,7 @@ pub(crate) struct Seat {
 impl Hub {
     pub(crate) fn new(revision: Revision) -> Hub {
         Hub {
-            topics: RwLock::new(HashMap::new()),
+            topics: RwLock::new(HashMap::default()),
             published: AtomicU64::new(revision),
             closed: AtomicBool::new(false),
             bell: Bell::default(),
@@ -182,7 +183,7 @@ impl Hub {
                 window: VecDeque::new(),
                 bytes: 0,
                 floor: self.published.load(Ordering::Acquire),
-                groups: HashMap::new(),
+                groups: HashMap::default(),
             };
             Arc::new(Topic { state: RwLock::new(state) })
         });

@@ -5,7 +5,8 @@
 use crate::event::EventKind;
 use crate::key::{Key, Range, Revision};
 use crate::log::{Header, Place};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ struct Resource {
 impl Index {
     /// Nothing yet, at a revision that is also the oldest.
     pub(crate) fn new(oldest: Revision) -> Index {
-        Index { revision: oldest, oldest, resources: HashMap::new() }
+        Index { revision: oldest, oldest, resources: HashMap::default() }
     }
 
     /// The place of an object's newest row.
@@ -56,13 +57,15 @@ impl Index {
 
     /// Takes in one committed row. Rows come in the order of their places.
     pub(crate) fn apply(&mut self, row: &Header<'_>) {
-        if !self.resources.contains_key(row.resource) {
-            let name: Arc<str> = row.resource.into();
-            let resource =
-                Resource { name: name.clone(), namespaces: BTreeMap::new(), count: 0, history: VecDeque::new() };
-            self.resources.insert(name, resource);
-        }
-        let resource = self.resources.get_mut(row.resource).expect("it was just put there");
+        let resource = match self.resources.get_mut(row.resource) {
+            Some(resource) => resource,
+            None => {
+                let name: Arc<str> = row.resource.into();
+                let resource =
+                    Resource { name: name.clone(), namespaces: BTreeMap::new(), count: 0, history: VecDeque::new() };
+                self.resources.entry(name).or_insert(resource)
+            }
+        };
         resource.apply(row);
         if row.place.revision() > self.oldest {
             resource.history.push_back(row.place);
@@ -190,10 +193,10 @@ impl Resource {
     fn apply(&mut self, row: &Header<'_>) {
         match row.kind {
             EventKind::Created | EventKind::Updated => {
-                if !self.namespaces.contains_key(row.namespace) {
-                    self.namespaces.insert(row.namespace.into(), BTreeMap::new());
-                }
-                let names = self.namespaces.get_mut(row.namespace).expect("it was just put there");
+                let names = match self.namespaces.get_mut(row.namespace) {
+                    Some(names) => names,
+                    None => self.namespaces.entry(row.namespace.into()).or_default(),
+                };
                 match names.get_mut(row.name) {
                     Some(place) => *place = row.place,
                     None => {

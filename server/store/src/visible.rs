@@ -6,12 +6,11 @@ use crate::event::{Event, EventKind};
 use crate::hub::Hub;
 use crate::index::Index;
 use crate::key::Revision;
-use crate::log::{Header, Place};
+use crate::log::{Header, Place, Row};
 use crate::observer::Observer;
 use crate::planted::{Bug, planted};
 use crate::record::{Committed, Record};
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -56,24 +55,27 @@ impl Visible {
         self.holds.lock().iter().copied().fold(target, Revision::min)
     }
 
-    /// Makes a durable batch visible: index, then cache, then watchers (R3). Only the writer calls it, after the fsync;
-    /// `read` fetches a row that is not in the cache.
-    pub(crate) fn apply(&self, batch: &Batch, mut read: impl FnMut(Place) -> Option<Record>) {
-        let mut fresh: HashMap<Place, Record> = HashMap::with_capacity(batch.rows.len());
+    /// As [`Visible::publish`], and the cache has it.
+    pub(crate) fn apply(&self, batch: &Batch, read: impl FnMut(Place) -> Option<Record>) {
+        self.publish(batch, read);
+        self.cache.follow(&batch.rows);
+    }
+
+    /// Makes a durable batch visible: index, then watchers (R3). Only the writer calls it, after the fsync; `read`
+    /// fetches a row that is not in the cache.
+    pub(crate) fn publish(&self, batch: &Batch, mut read: impl FnMut(Place) -> Option<Record>) {
         let committed = Some(Instant::now());
         let mut events = Vec::with_capacity(batch.rows.len());
         for row in &batch.rows {
-            let record = row.record();
             let previous = match row.previous {
                 Place::NONE => None,
-                place => fresh.get(&place).cloned().or_else(|| self.cache.get(place)).or_else(|| read(place)),
+                place => batch.at(place).map(Row::record).or_else(|| self.cache.get(place)).or_else(|| read(place)),
             };
-            fresh.insert(row.place, record.clone());
             events.push(Arc::new(Event {
                 revision: row.place.revision(),
                 key: row.key.clone(),
                 kind: row.kind,
-                record,
+                record: row.record(),
                 previous,
                 committed,
             }));
@@ -88,12 +90,6 @@ impl Visible {
                 index.apply(&Header::of(row));
             }
         }
-        for row in &batch.rows {
-            self.cache.remove(row.previous);
-            if row.kind != EventKind::Deleted {
-                self.cache.put(row.place, row.record());
-            }
-        }
         self.hub.publish(events, batch.revision);
     }
 }
@@ -102,5 +98,5 @@ impl Visible {
 pub(crate) fn committed(batch: &Batch, rows: std::ops::Range<usize>) -> Committed {
     let rows = &batch.rows[rows];
     let revision = rows.first().map_or(batch.revision, |row| row.place.revision());
-    Committed { revision, records: rows.iter().map(crate::log::Row::record).collect() }
+    Committed { revision, records: rows.iter().map(Row::record).collect() }
 }

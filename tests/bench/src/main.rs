@@ -21,6 +21,10 @@ use std::time::Instant;
 use target::Target;
 use watch::Load;
 
+/// The store alone is measured with the allocator it has in the server, and so is what it is measured by.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Drives `otter`, and with --compare another API server beside it, round by round in turn.
 #[derive(Parser)]
 struct Args {

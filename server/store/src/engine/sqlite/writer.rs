@@ -218,7 +218,12 @@ impl Writer {
             answer(&batch, std::mem::take(&mut waiting), Ok(()));
         }
         let result = if batch.rows.is_empty() { Ok(()) } else { self.commit(&batch) };
+        let committed = result.is_ok();
         answer(&batch, waiting, result);
+        if committed {
+            // While those who were answered think of something next; who reads before it reads the log.
+            self.visible.cache.follow(&batch.rows);
+        }
         next
     }
 
@@ -246,7 +251,7 @@ impl Writer {
         point("before-begin");
         if planted(Bug::PublishBeforeCommit) {
             let connection = &self.files.connection;
-            self.visible.apply(batch, |place| read_record(connection, place));
+            self.visible.publish(batch, |place| read_record(connection, place));
         }
         // What leads to space is tried once more, with the ballast gone and history after it.
         let deletes = batch.rows.iter().all(|row| row.kind == EventKind::Deleted);
@@ -274,7 +279,7 @@ impl Writer {
         point("after-commit");
         if !planted(Bug::PublishBeforeCommit) {
             let connection = &self.files.connection;
-            self.visible.apply(batch, |place| read_record(connection, place));
+            self.visible.publish(batch, |place| read_record(connection, place));
         }
         point("after-publish");
         let bytes = batch.rows.iter().map(Row::size).sum();
