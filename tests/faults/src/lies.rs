@@ -7,9 +7,12 @@ use crate::power::{Recording, database};
 use crate::story::{Found, Line, judge, read};
 use crate::trace::Step;
 use crate::victim;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use otternauts_store::{Error, Store};
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// What became of the lies of one kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +21,8 @@ pub struct Fates {
     pub harmless: u64,
     /// The store does not open.
     pub refused: u64,
+    /// Its writer meets the damage and stops the process at once, as it must (R4).
+    pub stopped: u64,
     /// It opens, and the read of what is damaged says so.
     pub told: u64,
     /// It opens with an older state: the newest writes are gone, and nothing could know of them.
@@ -25,13 +30,21 @@ pub struct Fates {
 }
 
 const PAGE: i64 = 4096;
+const SIGABRT: i32 = 6;
 
 impl Recording {
-    /// So many states with one lie each.
+    /// States with one lie each, every one judged by a process of its own: `victim judge PATH`.
     ///
     /// # Errors
     /// A lie that is served: wrong bytes, objects that were never there together, or older ones beside newer ones.
-    pub async fn lies(&self, seed: u64, numbers: impl Iterator<Item = u64>, of: Lie, place: &Path) -> Result<Fates> {
+    pub fn lies(
+        &self,
+        seed: u64,
+        numbers: impl Iterator<Item = u64>,
+        of: Lie,
+        victim: &str,
+        place: &Path,
+    ) -> Result<Fates> {
         let mut fates = Fates::default();
         for number in numbers {
             let mut dice = Dice::part(seed, number);
@@ -42,17 +55,16 @@ impl Recording {
             for (name, bytes) in files {
                 std::fs::write(place.join(name), bytes)?;
             }
-            let fate = fate(&place, &said, &mut fates).await;
-            if let Err(error) = fate {
-                bail!("seed {seed}, state {number} of {of:?}: {error:#}");
-            }
+            fates.count(
+                judged(victim, &place, &said).with_context(|| format!("seed {seed}, state {number} of {of:?}"))?,
+            );
             std::fs::remove_dir_all(&place)?;
         }
         Ok(fates)
     }
 
     /// The disk at some moment, with one lie of the kind before it.
-    fn lied_to(&self, of: Lie, dice: &mut Dice) -> Result<(Disk, Vec<Line>)> {
+    fn lied_to(&self, of: Lie, dice: &mut Dice) -> Result<(Disk, String)> {
         let moment = dice.below(self.steps().len() as u64) as usize;
         let steps = &self.steps()[..moment];
         let matters = |step: &Step| match of {
@@ -63,7 +75,7 @@ impl Recording {
         let chosen = dice.below(count as u64) as usize;
         let by = (1 + dice.below(8) as i64) * if dice.chance(50) { PAGE } else { -PAGE };
         let of = if matches!(of, Lie::Misdirected { .. }) { Lie::Misdirected { by } } else { of };
-        let (mut disk, mut said, mut seen) = (Disk::default(), Vec::new(), 0);
+        let (mut disk, mut said, mut seen) = (Disk::default(), String::new(), 0);
         for step in steps {
             // Who lies about a sync does so from then on.
             let lies = matters(step) && (seen == chosen || (of == Lie::Unsynced && seen > chosen));
@@ -74,35 +86,72 @@ impl Recording {
                 disk.take(step);
             }
             if let Step::Said(line) = step {
-                said.push(Line::parse(line)?);
+                said.extend([line, "\n"]);
             }
         }
         Ok((disk, said))
     }
 }
 
-async fn fate(place: &Path, said: &[Line], fates: &mut Fates) -> Result<()> {
-    let Ok(store) = Store::sqlite(victim::keeping(&database(place))) else {
-        fates.refused += 1;
-        return Ok(());
-    };
+impl Fates {
+    fn count(&mut self, fate: Fate) {
+        *match fate {
+            Fate::Harmless => &mut self.harmless,
+            Fate::Refused => &mut self.refused,
+            Fate::Stopped => &mut self.stopped,
+            Fate::Told => &mut self.told,
+            Fate::Shorter => &mut self.shorter,
+        } += 1;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Harmless,
+    Refused,
+    Stopped,
+    Told,
+    Shorter,
+}
+
+/// What another process says of a state, which the store may have to end.
+fn judged(victim: &str, place: &Path, said: &str) -> Result<Fate> {
+    let mut child = Command::new(victim)
+        .args(["judge".as_ref(), place.as_os_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("its input")?.write_all(said.as_bytes())?;
+    let done = child.wait_with_output()?;
+    match (done.status.signal(), String::from_utf8_lossy(&done.stdout).trim_end()) {
+        (Some(SIGABRT), _) => Ok(Fate::Stopped),
+        (None, "harmless") => Ok(Fate::Harmless),
+        (None, "refused") => Ok(Fate::Refused),
+        (None, "told") => Ok(Fate::Told),
+        (None, "shorter") => Ok(Fate::Shorter),
+        _ => bail!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr)),
+    }
+}
+
+/// The word for what became of the state in `place`, after all that was said before it, a line each.
+///
+/// # Errors
+/// A lie that is served.
+pub async fn judge_state(place: &Path, said: &str) -> Result<&'static str> {
+    let said = said.lines().map(Line::parse).collect::<Result<Vec<_>>>()?;
+    let Ok(store) = Store::sqlite(victim::keeping(&database(place))) else { return Ok("refused") };
     let found = match read(&store).await {
         Ok(found) => found,
-        Err(error) if error.chain().any(|cause| cause.is::<Error>()) => {
-            fates.told += 1;
-            return Ok(());
-        }
+        Err(error) if error.chain().any(|cause| cause.is::<Error>()) => return Ok("told"),
         Err(error) => return Err(error.context("wrong bytes")),
     };
-    match judge(&Found::nothing(), said, &found) {
-        Ok(_) => fates.harmless += 1,
-        // An older state, whole: what was said after it is set aside, and all the rest must agree with it.
-        Err(_) => {
-            judge(&Found::nothing(), &until(said, found.at), &found)?;
-            fates.shorter += 1;
-        }
+    if judge(&Found::nothing(), &said, &found).is_ok() {
+        return Ok("harmless");
     }
-    Ok(())
+    // An older state, whole: what was said after it is set aside, and all the rest must agree with it.
+    judge(&Found::nothing(), &until(&said, found.at), &found)?;
+    Ok("shorter")
 }
 
 /// What was said of revisions up to this one; what was answered later was asked for, and that is all that is known.

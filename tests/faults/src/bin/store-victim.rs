@@ -1,7 +1,9 @@
-//! `store-victim live PATH SEED SESSION...`: see `victim.rs`.
+//! `store-victim live PATH SEED SESSION...`: see `victim.rs`; `judge PATH`: see `lies.rs`.
 
 use anyhow::{Context as _, Result, bail};
+use otternauts_faults::lies::judge_state;
 use otternauts_faults::victim::{Session, live};
+use std::io::Write as _;
 use std::path::Path;
 
 fn main() -> Result<()> {
@@ -23,6 +25,12 @@ async fn run() -> Result<()> {
             let sessions: Vec<Session> = sessions.iter().map(|text| Session::parse(text)).collect::<Result<_>>()?;
             live(Path::new(path), seed.parse().context("a seed")?, &sessions).await
         }
-        _ => bail!("live PATH SEED SESSION..."),
+        ["judge", path] => {
+            let said = std::io::read_to_string(std::io::stdin())?;
+            let word = judge_state(Path::new(path), &said).await?;
+            writeln!(std::io::stdout(), "{word}")?;
+            Ok(())
+        }
+        _ => bail!("live PATH SEED SESSION..., or judge PATH"),
     }
 }

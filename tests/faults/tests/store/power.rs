@@ -108,14 +108,15 @@ fn a_disk_that_lies_is_found_out_or_leaves_an_older_state_but_never_a_wrong_one_
     for (name, lie) in
         [("dropped", Lie::Dropped), ("misdirected", Lie::Misdirected { by: 0 }), ("unsynced", Lie::Unsynced)]
     {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let fates = runtime.block_on(recording.lies(seed, 0..states, lie, directory.path()));
+        let victim = env!("CARGO_BIN_EXE_store-victim");
+        let fates = recording.lies(seed, 0..states, lie, victim, directory.path());
         let fates = fates.unwrap_or_else(|error| panic!("{error:#}"));
-        let found = fates.refused + fates.told;
+        let found = fates.refused + fates.stopped + fates.told;
         let counts = [
             ("states", states),
             ("harmless", fates.harmless),
             ("refused", fates.refused),
+            ("stopped", fates.stopped),
             ("told", fates.told),
             ("shorter", fates.shorter),
         ];
