@@ -130,5 +130,7 @@ fn head_is_answered_without_a_body_in_both_protocols() {
             health.ok().contains("200") && health.stdout.to_lowercase().contains("content-length: 2"),
             "{health:?}"
         );
+        let dates = |answer: &str| answer.lines().filter(|line| line.to_lowercase().starts_with("date: ")).count();
+        assert_eq!((dates(&head.stdout), dates(&health.stdout)), (1, 1), "row T9: {health:?}");
     }
 }

@@ -5,15 +5,16 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use std::sync::Arc;
 
 /// What a request was about. `verb` as Kubernetes counts it (GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     pub verb: &'static str,
-    pub group: String,
-    pub version: String,
-    pub resource: String,
-    pub subresource: String,
+    pub group: Arc<str>,
+    pub version: Arc<str>,
+    pub resource: Arc<str>,
+    pub subresource: Arc<str>,
     /// `cluster`, `namespace`, `resource`, or empty for a path that is no resource.
     pub scope: &'static str,
     pub component: &'static str,
@@ -23,10 +24,10 @@ pub struct RequestLabels {
 struct DurationLabels {
     verb: &'static str,
     dry_run: &'static str,
-    group: String,
-    version: String,
-    resource: String,
-    subresource: String,
+    group: Arc<str>,
+    version: Arc<str>,
+    resource: Arc<str>,
+    subresource: Arc<str>,
     scope: &'static str,
     component: &'static str,
 }
@@ -35,10 +36,10 @@ struct DurationLabels {
 struct CountLabels {
     verb: &'static str,
     dry_run: &'static str,
-    group: String,
-    version: String,
-    resource: String,
-    subresource: String,
+    group: Arc<str>,
+    version: Arc<str>,
+    resource: Arc<str>,
+    subresource: Arc<str>,
     scope: &'static str,
     component: &'static str,
     code: u16,
@@ -47,10 +48,10 @@ struct CountLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndedLabels {
     verb: &'static str,
-    group: String,
-    version: String,
-    resource: String,
-    subresource: String,
+    group: Arc<str>,
+    version: Arc<str>,
+    resource: Arc<str>,
+    subresource: Arc<str>,
     scope: &'static str,
     component: &'static str,
     code: u16,

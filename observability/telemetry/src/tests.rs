@@ -35,10 +35,10 @@ fn random_requests_make_no_more_series_than_the_bound() {
         let pick = |from: &[&'static str], n: u64| from[usize::try_from(n).unwrap_or_default()];
         let labels = RequestLabels {
             verb: pick(&verbs, random(7)),
-            group: format!("g{}.example.com", random(40)),
-            version: format!("v{}", random(3)),
-            resource: format!("r{}", random(60)),
-            subresource: ["", "status"][usize::from(random(2) == 0)].to_owned(),
+            group: format!("g{}.example.com", random(40)).into(),
+            version: format!("v{}", random(3)).into(),
+            resource: format!("r{}", random(60)).into(),
+            subresource: ["", "status"][usize::from(random(2) == 0)].into(),
             scope: pick(&["cluster", "namespace", "resource"], random(3)),
             component: "apiserver",
         };

@@ -53,18 +53,18 @@ impl Authenticator {
     }
 
     /// The user behind a request: `authorization` is the header's value. No credential at all is the anonymous user.
-    pub async fn authenticate(&self, peer: &Peer, authorization: Option<&str>) -> Result<User, Unauthorized> {
+    pub async fn authenticate(&self, peer: &Peer, authorization: Option<&str>) -> Result<Arc<User>, Unauthorized> {
         if let Some(user) = peer.inside.as_ref().or(peer.certificate.as_ref()) {
-            return Ok(User::clone(user));
+            return Ok(Arc::clone(user));
         }
-        let Some(token) = authorization.and_then(bearer) else { return Ok(User::anonymous()) };
+        let Some(token) = authorization.and_then(bearer) else { return Ok(Arc::new(User::anonymous())) };
         self.token(token, &[]).await.map(|(user, _)| user).ok_or(Unauthorized)
     }
 
     /// The user behind a bearer token and the audiences it is good for (TokenReview, row I11); no `audiences`: this server's.
-    pub async fn token(&self, token: &str, audiences: &[String]) -> Option<(User, Vec<String>)> {
+    pub async fn token(&self, token: &str, audiences: &[String]) -> Option<(Arc<User>, Vec<String>)> {
         if let Some(user) = self.tokens.find(token) {
-            return Some((user.clone(), audiences.to_vec()));
+            return Some((Arc::clone(user), audiences.to_vec()));
         }
         let claims = self.key.verify(token, audiences, (self.clock)())?;
         let live = (self.uid_of)(claims.namespace.clone(), claims.name.clone()).await?;
@@ -73,7 +73,7 @@ impl Authenticator {
         }
         let mut user = User::service_account(&claims.namespace, &claims.name, &claims.uid);
         user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("JTI={}", claims.id)]);
-        Some((user, claims.audiences))
+        Some((Arc::new(user), claims.audiences))
     }
 }
 

@@ -6,12 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use otternauts_meta::Secret;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Users by the hash of their token.
 #[derive(Debug, Default)]
 pub struct StaticTokens {
     /// By the first bytes of the hash, so that a long file costs no more than a short one.
-    buckets: HashMap<[u8; 8], Vec<([u8; 32], User)>>,
+    buckets: HashMap<[u8; 8], Vec<Known>>,
 }
 
 /// A new token of 32 random bytes, in base64url.
@@ -19,13 +20,16 @@ pub fn generate() -> Result<Secret<String>, Error> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(crate::random_bytes::<32>()?)))
 }
 
+/// The hash of a token, and whose it is.
+type Known = ([u8; 32], Arc<User>);
+
 impl StaticTokens {
     /// A token that is there already gets the new user.
     pub fn add(&mut self, token: &str, user: User) {
         let hash = hash(token);
         let bucket = self.buckets.entry(prefix(&hash)).or_default();
         bucket.retain(|(known, _)| *known != hash);
-        bucket.push((hash, user));
+        bucket.push((hash, Arc::new(user)));
     }
 
     /// kube-apiserver's token file: `token,user,uid[,"group1,group2"]` a line. Blank lines are left out.
@@ -50,7 +54,7 @@ impl StaticTokens {
     }
 
     /// The user of a token. Hashes are compared in constant time.
-    pub fn find(&self, token: &str) -> Option<&User> {
+    pub fn find(&self, token: &str) -> Option<&Arc<User>> {
         let hash = hash(token);
         let bucket = self.buckets.get(&prefix(&hash))?;
         bucket.iter().find(|(known, _)| equal(known, &hash)).map(|(_, user)| user)

@@ -258,7 +258,8 @@ pub struct Finish {
     pub warnings: Vec<String>,
 }
 
-/// Puts on what every answer carries: Audit-Id, Cache-Control, Date, warnings, indentation, gzip (rows T8, T9, T12, F6).
+/// Puts on what every answer carries: Audit-Id, Cache-Control, warnings, indentation, gzip (rows T8, T9, T12, F6). The
+/// date comes from hyper, which writes it once a second.
 pub fn finish(answer: Answer, how: &Finish) -> Response<Body> {
     let indented = answer.is_indented(how);
     let Answer { code, mut headers, mut body, pretty: _, reason: _ } = answer;
@@ -275,10 +276,6 @@ pub fn finish(answer: Answer, how: &Finish) -> Response<Body> {
         headers.insert(HeaderName::from_static("audit-id"), id);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
-    let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    if let Ok(now) = HeaderValue::from_str(&now) {
-        headers.insert(header::DATE, now);
-    }
     for warning in crate::warnings::headers(&how.warnings) {
         headers.append(header::WARNING, warning);
     }
@@ -409,12 +406,11 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_has_an_audit_id_a_date_and_a_cache_rule() {
+    fn every_answer_has_an_audit_id_and_a_cache_rule() {
         let how = Finish { audit_id: "id-1".into(), pretty: true, warnings: vec!["w".into()], ..Finish::default() };
         let response = finish(Answer::json(200, "{\"a\":1}"), &how);
         assert_eq!(response.headers()["audit-id"], "id-1");
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache, private");
-        assert!(response.headers()[header::DATE].to_str().expect("ASCII").ends_with(" GMT"));
         assert_eq!(response.headers()[header::WARNING], "299 - \"w\"");
         assert!(matches!(response.body(), Body::Full(Some(b)) if b.as_ref() == b"{\n  \"a\": 1\n}"));
     }

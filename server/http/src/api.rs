@@ -185,8 +185,8 @@ const READING_DEADLINE: Duration = Duration::from_secs(60);
 /// One request and what is known of it so far.
 struct Exchange {
     api: Api,
-    route: Route,
-    query: Query,
+    route: Arc<Route>,
+    query: Arc<Query>,
     attributes: Attributes,
     audit_id: String,
     received: Timestamp,
@@ -221,8 +221,8 @@ impl Exchange {
         let attributes = identity::attributes(&route);
         Self {
             api,
-            route,
-            query,
+            route: Arc::new(route),
+            query: Arc::new(query),
             attributes,
             audit_id,
             received: now(),
@@ -254,8 +254,9 @@ impl Exchange {
             let bytes = http_body::Body::size_hint(&outcome.answer.body).exact();
             let seconds = self.started.elapsed().as_secs_f64();
             metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
-            let metrics = metrics.clone();
-            outcome.answer.body = outcome.answer.body.counted(move |bytes| metrics.sent(&labels, bytes));
+            let parts = Arc::clone(&self.api.parts);
+            let sent = move |bytes| parts.metrics.requests.sent(&labels, bytes);
+            outcome.answer.body = outcome.answer.body.counted(sent);
         }
         self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
         let audit_id = how.audit_id.clone();
@@ -372,13 +373,13 @@ impl Exchange {
             }
         };
         let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
-        let caller = Arc::new(Caller::new(identity.user().clone(), text(&parts.headers, header::USER_AGENT)));
+        let caller = Arc::new(Caller::new(Arc::clone(identity.user()), text(&parts.headers, header::USER_AGENT)));
         let call = Call {
             parts: Arc::clone(&self.api.parts),
             definitions,
             method: parts.method,
-            route: self.route.clone(),
-            query: self.query.clone(),
+            route: Arc::clone(&self.route),
+            query: Arc::clone(&self.query),
             labels: measure::labels(&self.route, found.as_ref(), apply),
             headers: parts.headers,
             caller: Arc::clone(&caller),
@@ -469,7 +470,7 @@ impl Exchange {
             stage: if self.route.is_long_running() { Stage::ResponseStarted } else { Stage::ResponseComplete },
             request_uri: uri,
             user: &identity.sender,
-            impersonated: identity.impersonated.as_ref(),
+            impersonated: identity.impersonated.as_deref(),
             source,
             user_agent: agent,
             attributes: &self.attributes,

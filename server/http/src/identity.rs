@@ -5,17 +5,18 @@ use http::HeaderMap;
 use otternauts_auth::user::{ANONYMOUS, UNAUTHENTICATED};
 use otternauts_auth::{Attributes, Authenticator, Authorizer, Decision, Peer, User};
 use otternauts_meta::{GroupResource, Status};
+use std::sync::Arc;
 
 /// The user a request counts as, and who really sent it.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub sender: User,
+    pub sender: Arc<User>,
     /// Set when the sender speaks for somebody else.
-    pub impersonated: Option<User>,
+    pub impersonated: Option<Arc<User>>,
 }
 
 impl Identity {
-    pub fn user(&self) -> &User {
+    pub fn user(&self) -> &Arc<User> {
         self.impersonated.as_ref().unwrap_or(&self.sender)
     }
 }
@@ -25,7 +26,7 @@ pub async fn authenticate(
     authenticator: &Authenticator,
     peer: Option<&Peer>,
     headers: &HeaderMap,
-) -> Result<User, Status> {
+) -> Result<Arc<User>, Status> {
     let peer = peer.ok_or_else(Status::unauthorized)?;
     let authorization =
         headers.get(http::header::AUTHORIZATION).map(|v| v.to_str().map_err(|_| Status::unauthorized()));
@@ -34,14 +35,14 @@ pub async fn authenticate(
 }
 
 /// Applies the `Impersonate-*` headers (row I5).
-pub fn impersonate(authorizer: &Authorizer, sender: User, headers: &HeaderMap) -> Result<Identity, Status> {
+pub fn impersonate(authorizer: &Authorizer, sender: Arc<User>, headers: &HeaderMap) -> Result<Identity, Status> {
     let Some(wanted) = Wanted::read(headers)? else { return Ok(Identity { sender, impersonated: None }) };
     for attributes in wanted.needs() {
         if !authorizer.authorize(&sender, &attributes).is_allowed() {
             return Err(forbidden(&sender, &attributes));
         }
     }
-    let impersonated = wanted.into_user();
+    let impersonated = Arc::new(wanted.into_user());
     Ok(Identity { sender, impersonated: Some(impersonated) })
 }
 
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn speaking_for_others_needs_the_right_for_each_part() {
         let nobody = Authorizer::default();
-        let alice = User::authenticated("alice", []);
+        let alice = Arc::new(User::authenticated("alice", []));
         let status =
             impersonate(&nobody, alice.clone(), &headers(&[("impersonate-user", "bob")])).expect_err("forbidden");
         assert_eq!(
@@ -233,7 +234,7 @@ mod tests {
             status.message,
             r#"requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"g"}, Extra:map[string][]string(nil)} without impersonating a user name"#
         );
-        let root = User::authenticated("root", ["system:masters".to_owned()]);
+        let root = Arc::new(User::authenticated("root", ["system:masters".to_owned()]));
         let wanted = headers(&[("impersonate-user", "system:serviceaccount:ns:bot")]);
         let identity = impersonate(&nobody, root.clone(), &wanted).expect("allowed");
         assert!(identity.user().in_group("system:serviceaccounts:ns"));

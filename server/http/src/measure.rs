@@ -10,10 +10,10 @@ pub fn labels(route: &Route, found: Option<&Served>, apply: bool) -> RequestLabe
     let verb = verb(route, apply);
     let mut labels = RequestLabels { verb, component: "apiserver", ..RequestLabels::default() };
     let Some(resource) = route.resource.as_ref().filter(|_| found.is_some()) else { return labels };
-    labels.group.clone_from(&resource.group);
-    labels.version.clone_from(&resource.version);
-    labels.resource.clone_from(&resource.resource);
-    labels.subresource.clone_from(&resource.subresource);
+    labels.group = resource.group.as_str().into();
+    labels.version = resource.version.as_str().into();
+    labels.resource = resource.resource.as_str().into();
+    labels.subresource = resource.subresource.as_str().into();
     labels.scope = if resource.named || verb == "POST" {
         "resource"
     } else if resource.namespace.is_empty() {

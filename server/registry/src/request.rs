@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Who asks, and what comes back beside the answer.
 #[derive(Debug, Default)]
 pub struct Caller {
-    pub user: otternauts_auth::User,
+    pub user: Arc<otternauts_auth::User>,
     /// For the default field manager (row P12).
     pub user_agent: String,
     /// `Warning` headers of the answer (row F6), in order, without duplicates.
@@ -15,8 +15,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(user: otternauts_auth::User, user_agent: &str) -> Self {
-        Self { user, user_agent: user_agent.to_owned(), warnings: parking_lot::Mutex::default() }
+    pub fn new(user: impl Into<Arc<otternauts_auth::User>>, user_agent: &str) -> Self {
+        Self { user: user.into(), user_agent: user_agent.to_owned(), warnings: parking_lot::Mutex::default() }
     }
 
     /// Adds a warning, once.

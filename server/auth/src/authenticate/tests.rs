@@ -16,7 +16,7 @@ fn authenticator(live_uid: Option<&'static str>) -> Authenticator {
     Authenticator::new(tokens, Arc::new(key), uid_of, Arc::new(now))
 }
 
-fn ask(authenticator: &Authenticator, peer: &Peer, header: Option<&str>) -> Result<User, Unauthorized> {
+fn ask(authenticator: &Authenticator, peer: &Peer, header: Option<&str>) -> Result<Arc<User>, Unauthorized> {
     let mut future = std::pin::pin!(authenticator.authenticate(peer, header));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut context) {

@@ -16,7 +16,7 @@ pub fn review(call: &Call, kind: &str, spec: &Value) -> Result<Value, Status> {
         let field = "spec.resourceAttributes.namespace";
         return Err(invalid(GROUP, field, attributes.namespace.as_str(), "must match metadata.namespace"));
     }
-    let user = if kind == "SelfSubjectAccessReview" { call.caller.user.clone() } else { subject(spec)? };
+    let user = if kind == "SelfSubjectAccessReview" { User::clone(&call.caller.user) } else { subject(spec)? };
     let mut status = Map::new();
     match call.parts.authorizer.authorize(&user, &attributes) {
         Decision::Allow { reason } => {

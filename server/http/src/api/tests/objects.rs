@@ -16,7 +16,7 @@ async fn an_object_is_created_read_changed_and_deleted() {
     assert_eq!(read.json(), made);
     assert_eq!(read.header("content-type"), "application/json");
     assert_eq!(read.header("cache-control"), "no-cache, private");
-    assert!(!read.header("audit-id").is_empty() && !read.header("date").is_empty());
+    assert!(!read.header("audit-id").is_empty());
     let patch = r#"{"data":{"k":"w"}}"#;
     let patched = server.ask(&format!("PATCH {CM}/a"), &["content-type: application/merge-patch+json"], patch).await;
     assert_eq!((patched.code, &patched.json()["data"]["k"]), (200, &json!("w")));
