@@ -124,13 +124,15 @@ fn judged(victim: &str, place: &Path, said: &str) -> Result<Fate> {
         .spawn()?;
     child.stdin.take().context("its input")?.write_all(said.as_bytes())?;
     let done = child.wait_with_output()?;
+    let told = String::from_utf8_lossy(&done.stderr);
     match (done.status.signal(), String::from_utf8_lossy(&done.stdout).trim_end()) {
-        (Some(SIGABRT), _) => Ok(Fate::Stopped),
+        // A panic ends it by the same signal, and is a bug.
+        (Some(SIGABRT), _) if !told.contains("panicked") => Ok(Fate::Stopped),
         (None, "harmless") => Ok(Fate::Harmless),
         (None, "refused") => Ok(Fate::Refused),
         (None, "told") => Ok(Fate::Told),
         (None, "shorter") => Ok(Fate::Shorter),
-        _ => bail!("{}: {}", done.status, String::from_utf8_lossy(&done.stderr)),
+        _ => bail!("{}: {told}", done.status),
     }
 }
 
