@@ -72,6 +72,12 @@ fn ballast(otter: &Otter) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.blocks() * 512)
 }
 
+fn audit_lines_lost(otter: &Otter) -> u64 {
+    let metrics = otter.curl_admin("/metrics", &[]);
+    let lost = metrics.ok().lines().find_map(|line| line.strip_prefix("otternauts_audit_lost_total "));
+    lost.expect("a count").parse().expect("a number")
+}
+
 fn is_refused(answer: &(u16, Value), text: &str) -> bool {
     let (code, status) = answer;
     *code == 507
@@ -138,13 +144,9 @@ fn a_disk_that_others_fill_refuses_new_things_and_recovers_without_a_restart() {
     assert!(is_refused(&create(&otter, "late", 10), "full"));
     // The space it gave is for the database: the audit log takes none of it, and says what it lost.
     let audited = || std::fs::metadata(otter.data_dir().join("audit.log")).expect("an audit log").len();
-    until("audit lines to be lost", PATIENCE, || {
-        let metrics = otter.curl_admin("/metrics", &[]);
-        let lost = metrics.ok().lines().find(|line| line.starts_with("otternauts_audit_lost_total "));
-        match lost.expect("a count") {
-            "otternauts_audit_lost_total 0" => Err(create(&otter, "late", 10).0),
-            _ => Ok(()),
-        }
+    until("audit lines to be lost", PATIENCE, || match audit_lines_lost(&otter) {
+        0 => Err(create(&otter, "late", 10).0),
+        _ => Ok(()),
     });
     let before = audited();
     (0..50).for_each(|_| assert!(is_refused(&create(&otter, "late", 10), "full")));
