@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 # Functions that came out the same are kept once, where Rust links with lld by default.
-FOLD = $(if $(filter x86_64,$(shell uname -m)),-C link-arg=-Wl,--icf=all)
+FOLD_x86_64 = -C link-arg=-Wl,--icf=all
+FOLD = $(FOLD_$(shell uname -m))
 # With the linker's map beside it: who owns which megabyte (make bench).
 RELEASE = $(CARGO) rustc -p otternauts --release --locked --bin otter -- -C link-arg=-Wl,-Map=$(CURDIR)/target/release/otter.map $(FOLD)
 # The client commands alone, as CI systems want them.

@@ -147,6 +147,17 @@ fn the_minimal_program_has_no_server_in_it() {
     }
 }
 
+/// Release builds take too long for each run of the tests; at least the linker is asked for what it knows.
+#[test]
+fn the_release_builds_give_the_linker_whole_options() {
+    let out =
+        Command::new("make").args(["--dry-run", "build", "minimal"]).current_dir(ROOT).output().expect("make runs");
+    let commands = String::from_utf8(out.stdout).expect("commands");
+    assert!(out.status.success() && commands.contains("link-arg=-Wl,-Map="), "{commands}");
+    let empty = commands.split_whitespace().find(|word| word.ends_with("-Wl"));
+    assert_eq!(empty, None, "{commands}");
+}
+
 #[test]
 fn what_one_room_owns_no_other_imports() {
     for (name, room) in &rooms() {
