@@ -197,8 +197,7 @@ fn a_disk_that_the_database_fills_can_be_emptied_by_deleting_and_used_again() {
     for name in made.keys() {
         assert_eq!(delete(&otter, name), 200, "{name}");
     }
-    // Where the ballast was not needed, what was deleted goes with the history: after five minutes.
-    until("creates to be accepted", Duration::from_secs(400), || match create(&otter, "after", 60_000) {
+    until("creates to be accepted", PATIENCE, || match create(&otter, "after", 60_000) {
         (201, _) => Ok(()),
         answer => Err(answer),
     });
