@@ -55,9 +55,8 @@ impl Recording {
             for (name, bytes) in files {
                 std::fs::write(place.join(name), bytes)?;
             }
-            fates.count(
-                judged(victim, &place, &said).with_context(|| format!("seed {seed}, state {number} of {of:?}"))?,
-            );
+            let judged = fates.judge(victim, &place, &said);
+            judged.with_context(|| format!("seed {seed}, state {number} of {of:?}"))?;
             std::fs::remove_dir_all(&place)?;
         }
         Ok(fates)
@@ -94,45 +93,28 @@ impl Recording {
 }
 
 impl Fates {
-    fn count(&mut self, fate: Fate) {
-        *match fate {
-            Fate::Harmless => &mut self.harmless,
-            Fate::Refused => &mut self.refused,
-            Fate::Stopped => &mut self.stopped,
-            Fate::Told => &mut self.told,
-            Fate::Shorter => &mut self.shorter,
-        } += 1;
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Harmless,
-    Refused,
-    Stopped,
-    Told,
-    Shorter,
-}
-
-/// What another process says of a state, which the store may have to end.
-fn judged(victim: &str, place: &Path, said: &str) -> Result<Fate> {
-    let mut child = Command::new(victim)
-        .args(["judge".as_ref(), place.as_os_str()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    child.stdin.take().context("its input")?.write_all(said.as_bytes())?;
-    let done = child.wait_with_output()?;
-    let told = String::from_utf8_lossy(&done.stderr);
-    match (done.status.signal(), String::from_utf8_lossy(&done.stdout).trim_end()) {
-        // A panic ends it by the same signal, and is a bug.
-        (Some(SIGABRT), _) if !told.contains("panicked") => Ok(Fate::Stopped),
-        (None, "harmless") => Ok(Fate::Harmless),
-        (None, "refused") => Ok(Fate::Refused),
-        (None, "told") => Ok(Fate::Told),
-        (None, "shorter") => Ok(Fate::Shorter),
-        _ => bail!("{}: {told}", done.status),
+    /// Counts what another process says of a state, which the store may have to end.
+    fn judge(&mut self, victim: &str, place: &Path, said: &str) -> Result<()> {
+        let mut child = Command::new(victim)
+            .args(["judge".as_ref(), place.as_os_str()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("its input")?.write_all(said.as_bytes())?;
+        let done = child.wait_with_output()?;
+        let told = String::from_utf8_lossy(&done.stderr);
+        let fate = match (done.status.signal(), String::from_utf8_lossy(&done.stdout).trim_end()) {
+            // A panic ends it by the same signal, and is a bug.
+            (Some(SIGABRT), _) if !told.contains("panicked") => &mut self.stopped,
+            (None, "harmless") => &mut self.harmless,
+            (None, "refused") => &mut self.refused,
+            (None, "told") => &mut self.told,
+            (None, "shorter") => &mut self.shorter,
+            _ => bail!("{}: {told}", done.status),
+        };
+        *fate += 1;
+        Ok(())
     }
 }
 
