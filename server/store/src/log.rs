@@ -104,19 +104,12 @@ impl<'a> Header<'a> {
     }
 
     fn crc(&self) -> u32 {
-        // A few long pieces: many short ones would cost more than the body does.
         let numbers = [self.place.0, kind_code(self.kind) as u64, self.schema, self.previous.0];
-        let numbers = numbers.map(u64::to_be_bytes);
         let mut head = crc32fast::Hasher::new();
-        head.update(numbers.as_flattened());
+        head.update(numbers.map(u64::to_be_bytes).as_flattened());
         for text in [self.resource, self.namespace, self.name] {
-            let mut piece = [0; 64];
-            let (length, rest) = piece.split_at_mut(8);
-            length.copy_from_slice(&(text.len() as u64).to_be_bytes());
-            let (first, after) = text.as_bytes().split_at(text.len().min(rest.len()));
-            rest[..first.len()].copy_from_slice(first);
-            head.update(&piece[..8 + first.len()]);
-            head.update(after);
+            head.update(&(text.len() as u64).to_be_bytes());
+            head.update(text.as_bytes());
         }
         head.finalize()
     }
