@@ -1,7 +1,7 @@
 //! What this machine can do at all, with the same bytes: hyper and TLS with nothing behind them, and SQLite with nothing around it.
 
-use crate::server;
 use crate::target::Target;
+use crate::{server, store};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -9,6 +9,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use otternauts_store::{SqliteOptions, Store};
+use rusqlite::OpenFlags;
 use rustls::crypto::ring::default_provider;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,22 +106,28 @@ async fn answer(
     Ok(response)
 }
 
-/// Rows a second that SQLite itself commits with the store's settings, `batch` rows a transaction: the fsync is the limit.
-pub fn sqlite(dir: &Path, batch: usize, rows: usize, round: usize) -> Result<f64> {
+/// Rows a second that SQLite itself commits, `batch` rows a transaction: the rows that [`store::creates`] leaves, into a database that
+/// the store has made, with its settings. What is written there is no valid log: the numbers that stand for checksums are none.
+pub async fn sqlite(dir: &Path, batch: usize, rows: usize, round: usize) -> Result<f64> {
     let file = dir.join(format!("raw-{batch}-{round}.db"));
-    let connection = rusqlite::Connection::open(&file)?;
+    Store::sqlite(SqliteOptions::new(&file))?.close().await?;
+    let connection = rusqlite::Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-         CREATE TABLE log (id INTEGER PRIMARY KEY, resource TEXT, namespace TEXT, name TEXT, body BLOB) STRICT;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=1; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;",
     )?;
-    let body = vec![b'x'; 1_000];
     let started = Instant::now();
-    for first in (0..rows).step_by(batch) {
+    for first in (1..=rows).step_by(batch) {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         {
-            let mut insert = connection.prepare_cached("INSERT INTO log VALUES (?1, 'loads', 'default', ?2, ?3)")?;
-            for i in first..(first + batch).min(rows) {
-                insert.execute((i64::try_from(i)?, format!("object-{i}"), &body))?;
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO log (id, resource, namespace, name, op, schema, previous, checksum, chain, body)
+                 VALUES (?1, ?2, 'default', ?3, 1, 1, 0, ?4, ?5, ?6)",
+            )?;
+            for revision in first..(first + batch).min(rows + 1) {
+                let mut body = vec![b'x'; store::BODY];
+                body.extend_from_slice(revision.to_string().as_bytes());
+                let (name, number) = (format!("w{}-{}", revision % batch, revision / batch), i64::try_from(revision)?);
+                insert.execute((number << 16, store::RESOURCE, name, i64::MAX - number, i64::MIN + number, body))?;
             }
         }
         connection.execute_batch("COMMIT")?;

@@ -158,7 +158,7 @@ async fn main() -> Result<()> {
     }
     if started.is_some() && args.wants(Part::Startup) {
         drop(started);
-        rows.extend(startup::measure(&args.otter, args.huge).await?);
+        rows.extend(startup::measure(&args.otter, args.huge, args.rounds).await?);
     }
     report::print(&targets, &rows, &args.json)?;
     if args.kubeconfig.is_none() {
@@ -301,7 +301,7 @@ impl Bench<'_> {
                 self.row(format!("store alone: creates/s, {writers} writers, beside raw SQLite"), Better::Higher);
             for round in 0..self.args.rounds {
                 row.add(0, store::creates(dir.path(), writers, total, round).await?);
-                row.add_limit(limits::sqlite(dir.path(), writers, total, round)?);
+                row.add_limit(limits::sqlite(dir.path(), writers, total, round).await?);
             }
             self.rows.push(row.said());
         }

@@ -8,39 +8,42 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Instant;
 
-/// With a tenth of `objects`, then with all of them. 0: nothing.
-pub async fn measure(program: &Path, objects: usize) -> Result<Vec<Row>> {
+/// With a tenth of `objects`, then with all of them, beside one that has none, in turn. 0: nothing.
+pub async fn measure(program: &Path, objects: usize, rounds: usize) -> Result<Vec<Row>> {
     if objects == 0 {
         return Ok(Vec::new());
     }
     let mut otter = Otter::start(program)?;
     let mut target = Target::open("otter", &otter.kubeconfig())?;
     load::prepare(&target).await?;
+    let small = Otter::start(program)?;
+    let empty = Target::open("with none", &small.kubeconfig())?;
+    load::prepare(&empty).await?;
     let mut rows = Vec::new();
     let (mut have, mut round) = (0, 0);
-    let small = speed(&target, round).await?;
     for n in [objects / 10, objects] {
-        round += 1;
         load::fill(&target, have, n).await.with_context(|| format!("filling up to {n}"))?;
         have = n;
         let begun = Instant::now();
         otter.restart()?;
-        let mut figure = |what: String, better, value| {
-            let mut row = Row::new(what, better, 1);
+        let mut figure = |what: &str, value| {
+            let mut row = Row::new(format!("with {n} objects: {what}"), Better::Lower, 1);
             row.add(0, value);
             rows.push(row.said());
         };
-        figure(format!("with {n} objects: end and start to ready, s"), Better::Lower, begun.elapsed().as_secs_f64());
-        figure(format!("with {n} objects: resident memory, MiB"), Better::Lower, process::resident_mib(otter.pid())?);
+        figure("end and start to ready, s", begun.elapsed().as_secs_f64());
+        figure("resident memory, MiB", process::resident_mib(otter.pid())?);
         target = Target::open("otter", &otter.kubeconfig())?;
-        let now = speed(&target, round).await?;
-        figure(format!("with {n} objects: gets, % of the rate with none"), Better::Higher, now.0 / small.0 * 100.0);
-        figure(format!("with {n} objects: creates, % of the rate with none"), Better::Higher, now.1 / small.1 * 100.0);
+        let row = |what| Row::new(format!("with {n} objects: {what}/s, beside none"), Better::Higher, 1);
+        let (mut gets, mut creates) = (row("gets"), row("creates"));
+        for _ in 0..rounds {
+            round += 1;
+            gets.add(0, load::gets(&target, 64, 16_000).await?);
+            gets.add_limit(load::gets(&empty, 64, 16_000).await?);
+            creates.add(0, load::creates(&target, 64, 6_400, round).await?);
+            creates.add_limit(load::creates(&empty, 64, 6_400, round).await?);
+        }
+        rows.extend([gets.said(), creates.said()]);
     }
     Ok(rows)
-}
-
-/// Gets and creates a second of 64 clients.
-async fn speed(target: &Target, round: usize) -> Result<(f64, f64)> {
-    Ok((load::gets(target, 64, 16_000).await?, load::creates(target, 64, 6_400, round).await?))
 }

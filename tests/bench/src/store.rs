@@ -5,6 +5,10 @@ use otternauts_store::{Body, Key, Op, Precondition, SqliteOptions, Store, Write}
 use std::path::Path;
 use std::time::Instant;
 
+/// What is written: so many bytes each, and the digits of a revision.
+pub const BODY: usize = 1_000;
+pub const RESOURCE: &str = "loads.bench.example.com";
+
 /// Creates a second of 1 KiB by `writers` tasks, each waiting for its answer.
 pub async fn creates(dir: &Path, writers: usize, total: usize, round: usize) -> Result<f64> {
     let store = Store::sqlite(SqliteOptions::new(dir.join(format!("store-{writers}-{round}.db"))))?;
@@ -15,9 +19,10 @@ pub async fn creates(dir: &Path, writers: usize, total: usize, round: usize) -> 
             let store = store.clone();
             tokio::spawn(async move {
                 for i in 0..each {
-                    let body =
-                        Body { head: vec![b'h'; 500].into(), tail: vec![b't'; 500].into(), schema: 1, leaving: false };
-                    let key = Key::new("loads.bench.example.com", "default", format!("w{writer}-{i}"));
+                    let half = BODY / 2;
+                    let (head, tail) = (vec![b'h'; half].into(), vec![b't'; half].into());
+                    let body = Body { head, tail, schema: 1, leaving: false };
+                    let key = Key::new(RESOURCE, "default", format!("w{writer}-{i}"));
                     store.commit(vec![Write { key, precondition: Precondition::Absent, op: Op::Put(body) }]).await?;
                 }
                 anyhow::Ok(())
