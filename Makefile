@@ -42,7 +42,7 @@ bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another 
 	$(CARGO) run --release --locked -p otternauts-bench -- --otter target/release/otter --minimal target/release/otter-minimal $(if $(COMPARE),--compare $(COMPARE)) --json target/bench.json $(BENCH)
 	@if tests/lab/lab doctor >/dev/null 2>&1; then \
 		OTTER=$$PWD/target/release/otter tests/idle; \
-	else echo 'SKIPPED, NOT MEASURED: idle with 5 servers and 10 stacks (needs the lab of real hosts)'; fi
+	else echo 'SKIPPED, NOT MEASURED: idle with 10 servers and 20 stacks (needs the lab of real hosts)'; fi
 
 generate: ## what is made and committed: the client profile, the SDKs' models; from the table of metrics: docs, rules, dashboards
 	$(CARGO) run --locked --quiet -p otternauts-generate
