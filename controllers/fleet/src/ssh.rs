@@ -3,6 +3,7 @@
 mod handler;
 mod keys;
 mod shares;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -17,26 +18,16 @@ use otternauts_types::server::ObservedHostKey;
 use russh::client::{self, AuthResult};
 use russh::{Channel, ChannelMsg};
 use shares::Shares;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use stream::ByteStream;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 const DIAL_STDIO: &str = "sudo -n docker system dial-stdio";
-
-/// A byte stream to the engine, and its place among the connection's channels.
-pub(crate) struct EngineStream {
-    bytes: russh::ChannelStream<client::Msg>,
-    _place: OwnedSemaphorePermit,
-}
 
 type Pinned = (client::Handle<Handler>, ObservedHostKey);
 
@@ -155,36 +146,36 @@ impl Link {
     }
 
     /// A byte stream to a unix socket of the server that the user may use.
-    pub(crate) async fn socket(&self, path: &'static str) -> Result<EngineStream> {
+    pub(crate) async fn socket(&self, path: &'static str) -> Result<ByteStream> {
         let what = "a channel to a socket";
         let place = self.sockets.take(what, Use::Call, self.timeouts.channel).await?;
         let opened = timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(path)).await;
         let channel =
             opened.map_err(|_| Error::Timeout { what, after: self.timeouts.channel })?.map_err(|e| failed(what, &e))?;
-        Ok(EngineStream { bytes: channel.into_stream(), _place: place })
+        Ok(ByteStream::new(channel, place))
     }
 
-    /// A byte stream to the Docker engine: its socket if the user may use it, else `docker system dial-stdio` under sudo.
     /// A TCP connection from the server itself to an address that it can reach.
-    pub(crate) async fn dial(&self, address: IpAddr, port: u16) -> Result<EngineStream> {
+    pub(crate) async fn dial(&self, address: IpAddr, port: u16) -> Result<ByteStream> {
         let what = "a connection through the server";
         let place = self.sockets.take(what, Use::Call, self.timeouts.channel).await?;
         let opening = self.handle.channel_open_direct_tcpip(address.to_string(), u32::from(port), "127.0.0.1", 0);
         match timeout(self.timeouts.channel, opening).await {
-            Ok(Ok(channel)) => Ok(EngineStream { bytes: channel.into_stream(), _place: place }),
+            Ok(Ok(channel)) => Ok(ByteStream::new(channel, place)),
             Ok(Err(e)) => Err(failed(what, &e)),
             Err(_) => Err(Error::Timeout { what, after: self.timeouts.channel }),
         }
     }
 
-    pub(crate) async fn engine(&self, of: Use) -> Result<EngineStream> {
+    /// A byte stream to the Docker engine: its socket if the user may use it, else `docker system dial-stdio` under sudo.
+    pub(crate) async fn engine(&self, of: Use) -> Result<ByteStream> {
         let what = "a channel to the Docker engine";
         if !self.through_sudo() {
             let place = self.sockets.take(what, of, self.timeouts.channel).await?;
             let opened =
                 timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(ENGINE_SOCKET)).await;
             match opened {
-                Ok(Ok(channel)) => return Ok(EngineStream { bytes: channel.into_stream(), _place: place }),
+                Ok(Ok(channel)) => return Ok(ByteStream::new(channel, place)),
                 Ok(Err(russh::Error::ChannelOpenFailure(_))) => {}
                 Ok(Err(e)) => return Err(failed(what, &e)),
                 Err(_) => return Err(Error::Timeout { what, after: self.timeouts.channel }),
@@ -194,27 +185,7 @@ impl Link {
         let channel = self.session(what).await?;
         channel.exec(true, DIAL_STDIO).await.map_err(|e| failed(what, &e))?;
         self.through_sudo.store(true, Ordering::Relaxed);
-        Ok(EngineStream { bytes: channel.into_stream(), _place: place })
-    }
-}
-
-impl AsyncRead for EngineStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for EngineStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.bytes).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_shutdown(cx)
+        Ok(ByteStream::new(channel, place))
     }
 }
 
