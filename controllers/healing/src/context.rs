@@ -9,6 +9,7 @@ use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use otternauts_fleet::Fleet;
+use otternauts_reconciler::watch;
 use otternauts_telemetry::Metrics;
 use otternauts_types::heal_rule::HealActionRecord;
 use otternauts_types::{HealRule, Server, Stack};
@@ -109,8 +110,8 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
-    let watch = watcher(Api::<K>::all(client.clone()), watcher::Config::default());
-    (store, tell(watch.default_backoff().reflect(writer), Arc::clone(wake)))
+    let objects = watch(Api::<K>::all(client.clone()), watcher::Config::default());
+    (store, tell(objects.default_backoff().reflect(writer), Arc::clone(wake)))
 }
 
 async fn tell<T>(watch: impl Stream<Item = Result<T, watcher::Error>> + Send, wake: Arc<Notify>) {

@@ -20,7 +20,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_fleet::Fleet;
-use otternauts_reconciler::Controller;
+use otternauts_reconciler::{Controller, watch};
 use otternauts_types::{Server, Stack};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub async fn run(
         Controller::new("health", fleet.metrics(), Api::<Stack>::all(client.clone()), watcher::Config::default());
     let stacks = controller.store();
     let (servers, writer) = reflector::store();
-    let follow = watcher(Api::<Server>::all(client.clone()), watcher::Config::default());
+    let follow = watch(Api::<Server>::all(client.clone()), watcher::Config::default());
     let (news, told) = tokio::sync::mpsc::channel::<String>(1024);
     let context = Arc::new(Context::new(client, fleet, recorder, (stacks.clone(), servers), news));
     let mut background = JoinSet::new();

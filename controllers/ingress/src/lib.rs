@@ -29,7 +29,7 @@ use kube::runtime::reflector::{ObjectRef, reflector, store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use otternauts_fleet::{Fleet, News, Notice};
-use otternauts_reconciler::Controller;
+use otternauts_reconciler::{Controller, watch};
 use otternauts_types::{Cluster, Server, Stack};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +52,8 @@ pub async fn run(
     let (stacks, stack_writer) = store::<Stack>();
     let (servers, server_writer) = store::<Server>();
     // The stores are filled by the same watches that wake the controller: what woke it is in them.
-    let stack_events = reflector(stack_writer, watcher(Api::<Stack>::all(client.clone()), any()).default_backoff());
-    let server_events = reflector(server_writer, watcher(Api::<Server>::all(client.clone()), any()).default_backoff());
+    let stack_events = reflector(stack_writer, watch(Api::<Stack>::all(client.clone()), any()).default_backoff());
+    let server_events = reflector(server_writer, watch(Api::<Server>::all(client.clone()), any()).default_backoff());
     let by_stack = stack_events.touched_objects().filter_map(|s| async move { s.ok() });
     let by_server = server_events.touched_objects().filter_map(|s| async move { s.ok() });
     let woken = futures::stream::select(

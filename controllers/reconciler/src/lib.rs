@@ -41,6 +41,15 @@ pub struct Standing {
     pub ready: bool,
 }
 
+/// The objects of an API as they are and as they change, without `managedFields`: no controller asks who set what, and in what is
+/// kept of them it would take more room than all else.
+pub fn watch<K: Kind>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send {
+    watcher(api, config).modify(|object| object.meta_mut().managed_fields = None)
+}
+
 /// What is measured of objects on their way to Ready, and how that is read from one.
 type Converging<K> = (Convergence, fn(&K) -> Standing);
 
@@ -61,7 +70,7 @@ impl<K: Kind> Controller<K> {
         metrics.controllers.concurrency(name, 0);
         let (store, writer) = reflector::store();
         let counted = queue.clone();
-        let own = reflector::reflector(writer, watcher(api, config)).applied_objects().inspect(move |seen| {
+        let own = reflector::reflector(writer, watch(api, config)).applied_objects().inspect(move |seen| {
             if let Ok(object) = seen {
                 counted.added(&key_of(object));
             }

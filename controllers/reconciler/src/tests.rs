@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 struct Planned;
 
 fn map(name: &str) -> serde_json::Value {
-    let meta = json!({"name": name, "namespace": "default", "uid": name, "generation": 1, "resourceVersion": "5"});
+    let meta = json!({"name": name, "namespace": "default", "uid": name, "generation": 1, "resourceVersion": "5",
+        "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:data": {}}}]});
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
 }
 
@@ -61,5 +62,17 @@ async fn what_a_controller_does_is_counted_under_its_name() {
         r#"workqueue_queue_duration_seconds_count{name="cook"} 2"#,
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_objects_does_not_say_who_set_what() {
+    let (store, writer) = reflector::store::<ConfigMap>();
+    let objects = watch(Api::all(client()), watcher::Config::default()).reflect(writer).applied_objects();
+    let seen: Vec<ConfigMap> = objects.take(2).map(|object| object.expect("listed")).collect().await;
+    assert_eq!(seen.len(), 2);
+    for object in seen.iter().chain(store.state().iter().map(|object| &**object)) {
+        assert_eq!(object.meta().managed_fields, None, "{}", object.name_any());
+        assert_eq!(object.meta().generation, Some(1), "all else is there");
     }
 }
