@@ -152,7 +152,7 @@ impl Link {
         let opened = timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(path)).await;
         let channel =
             opened.map_err(|_| Error::Timeout { what, after: self.timeouts.channel })?.map_err(|e| failed(what, &e))?;
-        Ok(ByteStream::new(channel, place))
+        Ok(ByteStream::of_socket(channel, place))
     }
 
     /// A TCP connection from the server itself to an address that it can reach.
@@ -161,7 +161,7 @@ impl Link {
         let place = self.sockets.take(what, Use::Call, self.timeouts.channel).await?;
         let opening = self.handle.channel_open_direct_tcpip(address.to_string(), u32::from(port), "127.0.0.1", 0);
         match timeout(self.timeouts.channel, opening).await {
-            Ok(Ok(channel)) => Ok(ByteStream::new(channel, place)),
+            Ok(Ok(channel)) => Ok(ByteStream::of_socket(channel, place)),
             Ok(Err(e)) => Err(failed(what, &e)),
             Err(_) => Err(Error::Timeout { what, after: self.timeouts.channel }),
         }
@@ -175,7 +175,7 @@ impl Link {
             let opened =
                 timeout(self.timeouts.channel, self.handle.channel_open_direct_streamlocal(ENGINE_SOCKET)).await;
             match opened {
-                Ok(Ok(channel)) => return Ok(ByteStream::new(channel, place)),
+                Ok(Ok(channel)) => return Ok(ByteStream::of_socket(channel, place)),
                 Ok(Err(russh::Error::ChannelOpenFailure(_))) => {}
                 Ok(Err(e)) => return Err(failed(what, &e)),
                 Err(_) => return Err(Error::Timeout { what, after: self.timeouts.channel }),
@@ -185,7 +185,7 @@ impl Link {
         let channel = self.session(what).await?;
         channel.exec(true, DIAL_STDIO).await.map_err(|e| failed(what, &e))?;
         self.through_sudo.store(true, Ordering::Relaxed);
-        Ok(ByteStream::new(channel, place))
+        Ok(ByteStream::of_session(channel, place))
     }
 }
 

@@ -111,9 +111,12 @@ async fn answer(
 pub async fn sqlite(dir: &Path, batch: usize, rows: usize, round: usize) -> Result<f64> {
     let file = dir.join(format!("raw-{batch}-{round}.db"));
     Store::sqlite(SqliteOptions::new(&file))?.close().await?;
-    let connection = rusqlite::Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(&file, flags)?;
+    // The store checkpoints by itself, after as many pages.
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=1; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=1; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;
+         PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=1000;",
     )?;
     let started = Instant::now();
     for first in (1..=rows).step_by(batch) {

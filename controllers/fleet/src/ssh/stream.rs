@@ -4,6 +4,7 @@
 //! first: it does not look at the answer to that. A server that is asked something every few seconds would cost more memory each time.
 
 use bytes::{Buf as _, Bytes};
+use futures::future;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use russh::{Channel, ChannelMsg, ChannelWriteHalf, client};
 use std::io;
@@ -17,29 +18,33 @@ use tokio::time::timeout;
 /// How long a server has to close a channel that we are done with.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A byte stream through the server, and its place among the connection's channels.
+/// A byte stream through the server, and its place among the connection's channels. That nothing more is written is said when it is
+/// dropped, not when it is shut down: who uses it does the one after the other, and does not read meanwhile.
 pub(crate) struct ByteStream {
     /// Received, not yet read.
     left: Bytes,
     ended: bool,
     /// There until it is dropped.
     open: Option<Open>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 struct Open {
     incoming: BoxStream<'static, ChannelMsg>,
     outgoing: Pin<Box<dyn AsyncWrite + Send>>,
     half: ChannelWriteHalf<client::Msg>,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl ByteStream {
-    pub(crate) fn new(channel: Channel<client::Msg>, place: OwnedSemaphorePermit) -> Self {
-        let (reader, half) = channel.split();
-        let incoming = stream::unfold(reader, |mut reader| async move { Some((reader.wait().await?, reader)) });
-        let open =
-            Open { incoming: incoming.fuse().boxed(), outgoing: Box::pin(half.make_writer()), half, _place: place };
-        Self { left: Bytes::new(), ended: false, open: Some(open) }
+    /// sshd counts no such channels: the place is free as soon as the stream is dropped.
+    pub(crate) fn of_socket(channel: Channel<client::Msg>, place: OwnedSemaphorePermit) -> Self {
+        Self { left: Bytes::new(), ended: false, open: Some(Open::new(channel, None)), _place: Some(place) }
+    }
+
+    /// sshd counts a session until it is closed: so long its place is taken.
+    pub(crate) fn of_session(channel: Channel<client::Msg>, place: OwnedSemaphorePermit) -> Self {
+        Self { left: Bytes::new(), ended: false, open: Some(Open::new(channel, Some(place))), _place: None }
     }
 
     fn outgoing(&mut self) -> io::Result<Pin<&mut (dyn AsyncWrite + Send)>> {
@@ -48,15 +53,25 @@ impl ByteStream {
 }
 
 impl Open {
+    fn new(channel: Channel<client::Msg>, place: Option<OwnedSemaphorePermit>) -> Self {
+        let (reader, half) = channel.split();
+        let incoming = stream::unfold(reader, |mut reader| async move { Some((reader.wait().await?, reader)) });
+        Self { incoming: incoming.fuse().boxed(), outgoing: Box::pin(half.make_writer()), half, _place: place }
+    }
+
     /// Says that we are done, and waits until the server has closed the channel.
-    async fn end(mut self) {
-        let closed = async {
-            // It may have been said before, or the connection may have ended.
-            let _ = self.outgoing.shutdown().await;
-            while self.incoming.next().await.is_some_and(|message| !matches!(message, ChannelMsg::Close)) {}
+    async fn end(self) {
+        let Self { mut incoming, mut outgoing, half, _place } = self;
+        // While nobody reads what has come, russh sends nothing for the whole connection: the two go side by side.
+        let said = async move {
+            // The connection may have ended.
+            let _ = outgoing.shutdown().await;
         };
-        if timeout(LINGER, closed).await.is_err() {
-            let _ = self.half.close().await;
+        let closed =
+            async { while incoming.next().await.is_some_and(|message| !matches!(message, ChannelMsg::Close)) {} };
+        if timeout(LINGER, future::join(said, closed)).await.is_err() {
+            drop(incoming);
+            let _ = half.close().await;
         }
     }
 }
@@ -96,7 +111,7 @@ impl AsyncWrite for ByteStream {
         self.outgoing()?.poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outgoing()?.poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

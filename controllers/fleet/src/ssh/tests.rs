@@ -4,6 +4,7 @@ use super::*;
 use crate::Fingerprint;
 use otternauts_meta::Secret;
 use otternauts_telemetry::Metrics;
+use parking_lot::Mutex;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{HashAlg, PrivateKey};
 use russh::server;
@@ -19,9 +20,11 @@ const MAX_SESSIONS: usize = 10;
 /// until its input ends, other commands end at once.
 #[derive(Default)]
 struct Sshd {
-    open: HashSet<ChannelId>,
+    open: Arc<Mutex<HashSet<ChannelId>>>,
     /// Channels that the other side closed first.
     closed: Arc<AtomicUsize>,
+    /// So many messages `docker system dial-stdio` says unasked.
+    says: usize,
 }
 
 impl server::Handler for Sshd {
@@ -41,10 +44,10 @@ impl server::Handler for Sshd {
         reply: server::ChannelOpenHandle,
         _: &mut server::Session,
     ) -> std::result::Result<(), Self::Error> {
-        if self.open.len() == MAX_SESSIONS {
+        if self.open.lock().len() == MAX_SESSIONS {
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
         } else {
-            self.open.insert(channel.id());
+            self.open.lock().insert(channel.id());
             reply.accept().await;
         }
         Ok(())
@@ -61,7 +64,10 @@ impl server::Handler for Sshd {
             session.exit_status_request(channel, 0)?;
             session.eof(channel)?;
             session.close(channel)?;
-            self.open.remove(&channel);
+            self.open.lock().remove(&channel);
+        }
+        for _ in 0..self.says {
+            session.data(channel, "an event".as_bytes().to_vec())?;
         }
         Ok(())
     }
@@ -71,11 +77,12 @@ impl server::Handler for Sshd {
         channel: ChannelId,
         session: &mut server::Session,
     ) -> std::result::Result<(), Self::Error> {
-        if self.open.remove(&channel) {
-            let handle = session.handle();
+        if self.open.lock().contains(&channel) {
+            let (handle, open) = (session.handle(), self.open.clone());
             // What runs there takes a moment to end.
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                open.lock().remove(&channel);
                 let _ = handle.close(channel).await;
             });
         }
@@ -87,7 +94,7 @@ impl server::Handler for Sshd {
         channel: ChannelId,
         _: &mut server::Session,
     ) -> std::result::Result<(), Self::Error> {
-        self.open.remove(&channel);
+        self.open.lock().remove(&channel);
         self.closed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -99,9 +106,9 @@ fn key(seed: u8) -> PrivateKey {
 }
 
 /// A link to a server of its own, and how many channels we closed before it did.
-async fn link(timeouts: Timeouts) -> (Link, Arc<AtomicUsize>) {
+async fn link(timeouts: Timeouts, says: usize) -> (Link, Arc<AtomicUsize>) {
     let closed = Arc::new(AtomicUsize::new(0));
-    let sshd = Sshd { closed: closed.clone(), ..Sshd::default() };
+    let sshd = Sshd { closed: closed.clone(), says, ..Sshd::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let port = listener.local_addr().expect("a port").port();
     let config = server::Config { keys: vec![key(1)], ..server::Config::default() };
@@ -125,7 +132,7 @@ async fn link(timeouts: Timeouts) -> (Link, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn event_feeds_through_sudo_leave_room_for_commands() {
     let patience = Duration::from_secs(1);
-    let (link, _) = link(Timeouts { channel: patience, ..Timeouts::default() }).await;
+    let (link, _) = link(Timeouts { channel: patience, ..Timeouts::default() }, 0).await;
     let mut feeds = Vec::new();
     for of in [Use::Events, Use::Follow].into_iter().cycle().take(2 * MAX_SESSIONS) {
         match link.engine(of).await {
@@ -145,11 +152,34 @@ async fn event_feeds_through_sudo_leave_room_for_commands() {
 /// russh keeps what it has of a channel that we close first: a question every few seconds would cost more memory each time.
 #[tokio::test]
 async fn the_server_closes_what_we_are_done_with_and_its_place_is_free_then() {
-    let (link, closed) = link(Timeouts::default()).await;
+    let (link, closed) = link(Timeouts::default(), 0).await;
     for _ in 0..5 * MAX_SESSIONS {
         drop(link.engine(Use::Call).await.expect("each has room when those before it are gone"));
     }
     drop(link.engine(Use::Call).await.expect("the last"));
     let done = link.exec("true", "true", &[], Duration::from_secs(60)).await.expect("a command");
     assert_eq!((done.exit, closed.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_said_to_us_arrives_in_order_and_whole() {
+    let (link, _) = link(Timeouts::default(), 300).await;
+    let mut events = link.engine(Use::Events).await.expect("a stream");
+    let mut said = vec![0; 300 * "an event".len()];
+    tokio::io::AsyncReadExt::read_exact(&mut events, &mut said).await.expect("read");
+    assert_eq!(said, "an event".repeat(300).into_bytes());
+}
+
+/// russh holds 100 messages of a channel and ten orders of ours; where both are full nothing moves until somebody reads.
+#[tokio::test]
+async fn a_stream_that_nobody_read_is_dropped_and_the_connection_goes_on() {
+    let (link, _) = link(Timeouts::default(), 300).await;
+    let events = link.engine(Use::Events).await.expect("a stream");
+    let opening = (0..30).map(|_| link.handle.channel_open_session());
+    let mut opening = std::pin::pin!(futures::future::join_all(opening));
+    let stuck = timeout(Duration::from_millis(300), opening.as_mut()).await;
+    assert!(stuck.is_err(), "what is not read holds the connection back, or this shows nothing");
+    drop(events);
+    let opened = timeout(Duration::from_secs(60), opening).await.expect("the connection goes on");
+    assert!(opened.iter().any(|channel| channel.is_ok()), "some are accepted");
 }
