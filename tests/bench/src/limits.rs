@@ -118,6 +118,8 @@ pub async fn sqlite(dir: &Path, batch: usize, rows: usize, round: usize) -> Resu
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=1; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;
          PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=1000;",
     )?;
+    // As long as the store's longest: with the digits of the newest revision.
+    let body = vec![b'x'; store::BODY + rows.to_string().len()];
     let started = Instant::now();
     for first in (1..=rows).step_by(batch) {
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -127,10 +129,8 @@ pub async fn sqlite(dir: &Path, batch: usize, rows: usize, round: usize) -> Resu
                  VALUES (?1, ?2, 'default', ?3, 1, 1, 0, ?4, ?5, ?6)",
             )?;
             for revision in first..(first + batch).min(rows + 1) {
-                let mut body = vec![b'x'; store::BODY];
-                body.extend_from_slice(revision.to_string().as_bytes());
                 let (name, number) = (format!("w{}-{}", revision % batch, revision / batch), i64::try_from(revision)?);
-                insert.execute((number << 16, store::RESOURCE, name, i64::MAX - number, i64::MIN + number, body))?;
+                insert.execute((number << 16, store::RESOURCE, name, i64::MAX - number, i64::MIN + number, &body))?;
             }
         }
         connection.execute_batch("COMMIT")?;

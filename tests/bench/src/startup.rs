@@ -39,19 +39,22 @@ pub async fn measure(program: &Path, objects: usize, rounds: usize) -> Result<Ve
         for _ in 0..rounds {
             round += 1;
             // Each is the first every other time: what one of them has still to tidy up is the other's burden.
+            let mut speeds = [(0.0, 0.0); 2];
             for which in [round % 2, (round + 1) % 2] {
-                let at = [&target, &empty][which];
-                let (got, created) = (load::gets(at, 64, 16_000).await?, load::creates(at, 64, 6_400, round).await?);
-                if which == 0 {
-                    gets.add(0, got);
-                    creates.add(0, created);
-                } else {
-                    gets.add_limit(got);
-                    creates.add_limit(created);
-                }
+                speeds[which] = speed([&target, &empty][which], round).await?;
             }
+            let [full, none] = speeds;
+            gets.add(0, full.0);
+            gets.add_limit(none.0);
+            creates.add(0, full.1);
+            creates.add_limit(none.1);
         }
         rows.extend([gets.said(), creates.said()]);
     }
     Ok(rows)
+}
+
+/// Gets and creates a second of 64 clients.
+async fn speed(target: &Target, round: usize) -> Result<(f64, f64)> {
+    Ok((load::gets(target, 64, 16_000).await?, load::creates(target, 64, 6_400, round).await?))
 }
