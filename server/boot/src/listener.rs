@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Connections at once. Each watch of an HTTP/1.1 client is one.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -48,19 +48,23 @@ impl Listener {
     pub async fn serve<H: Handler>(self, tls: Arc<rustls::ServerConfig>, handler: H, stop: CancellationToken) {
         let acceptor = TlsAcceptor::from(tls);
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let connections = TaskTracker::new();
+        let mut connections = JoinSet::new();
         let crowd = Arc::new(Crowd::default());
-        let cut = CancellationToken::new();
         loop {
             // A place first: whoever comes when all are taken waits in the kernel's queue.
             let place = tokio::select! {
                 place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
                 () = stop.cancelled() => break,
             };
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                () = stop.cancelled() => break,
+            let accepted = loop {
+                tokio::select! {
+                    accepted = self.socket.accept() => break Some(accepted),
+                    () = stop.cancelled() => break None,
+                    // What is over is let go of at once: it still has its memory.
+                    Some(_) = connections.join_next() => {}
+                }
             };
+            let Some(accepted) = accepted else { break };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -71,19 +75,18 @@ impl Listener {
             };
             let connection =
                 Connection { peer, acceptor: acceptor.clone(), handler: handler.clone(), stop: stop.clone() };
-            let (cut, crowd) = (cut.clone(), Arc::clone(&crowd));
+            let crowd = Arc::clone(&crowd);
             connections.spawn(async move {
                 let _place = place;
                 let _counted = Counted::new(crowd);
-                cut.run_until_cancelled(connection.run(stream)).await;
+                connection.run(stream).await;
             });
         }
         drop(self.socket);
-        connections.close();
-        if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        let over = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, over).await.is_err() {
             tracing::warn!(open = connections.len(), "connections were cut off");
-            cut.cancel();
-            connections.wait().await;
+            connections.shutdown().await;
         }
     }
 }

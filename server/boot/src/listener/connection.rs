@@ -1,6 +1,8 @@
 //! One connection from its first byte to its last.
 
 use super::no_delay;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
@@ -92,6 +94,13 @@ impl<H: Handler> Connection<H> {
     }
 }
 
+/// Why we end a connection.
+enum Reason {
+    /// No first request.
+    Silence,
+    Stop,
+}
+
 /// Runs a connection to its end; without a first request there is none to wait for.
 async fn drive<C>(
     mut connection: Pin<&mut C>,
@@ -105,15 +114,23 @@ async fn drive<C>(
     let silent = async {
         tokio::select! {
             () = first.notified() => std::future::pending().await,
-            () = tokio::time::sleep(GREETING) => {}
+            () = tokio::time::sleep(GREETING) => Reason::Silence,
         }
     };
+    let stopped = async {
+        stop.cancelled().await;
+        Reason::Stop
+    };
+    // Asked only when one of them has something to say, not with every byte that the connection brings.
+    let mut reasons: FuturesUnordered<_> = [silent.left_future(), stopped.right_future()].into_iter().collect();
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silent => return,
-        () = stop.cancelled() => {
-            shut_down(connection.as_mut());
-            connection.await
+        Some(reason) = reasons.next() => match reason {
+            Reason::Silence => return,
+            Reason::Stop => {
+                shut_down(connection.as_mut());
+                connection.await
+            }
         }
     };
     if let Err(error) = ended {
