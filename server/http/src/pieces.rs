@@ -4,15 +4,15 @@
 use crate::answer::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzEncoder;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use otternauts_meta::Status;
 use otternauts_registry::{Parts, Rest};
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Parts that wait for a slow reader.
-const PARTS: usize = 4;
+/// Parts that wait for a slow reader, who takes all that are there at once.
+const PARTS: usize = 8;
 /// The longest a list may take to be sent: as long as the history it is read from is kept.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -70,8 +70,11 @@ impl Pieces {
                 Err(late) => drop(sender.parts.try_send(Err(late.into()))),
             }
         });
-        let parts = stream::unfold(ready, |mut ready| async { ready.recv().await.map(|part| (part, ready)) });
-        Body::stream(parts)
+        let batches = stream::unfold(ready, |mut ready| async {
+            let mut batch = Vec::with_capacity(PARTS);
+            (ready.recv_many(&mut batch, PARTS).await > 0).then(|| (stream::iter(batch), ready))
+        });
+        Body::stream(batches.flatten())
     }
 
     async fn send(mut self, sender: &mut Sender) -> Result<(), Ended> {
