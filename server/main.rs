@@ -13,7 +13,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[allow(unsafe_code, reason = "jemalloc reads its options from this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static MALLOC_CONF: &std::ffi::CStr =
-    c"narenas:4,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true";
+    c"narenas:4,tcache_max:16384,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true";
 
 fn main() -> ExitCode {
     start(std::env::args_os().collect())
