@@ -206,7 +206,7 @@ impl Answer {
         let indented = self.is_indented(how);
         let Body::List(list) = self.body else { return self };
         if list.rest.is_none() || indented {
-            return match list.join().await {
+            return match Box::pin(list.join()).await {
                 Ok(bytes) => Self { body: Body::from(bytes), ..self },
                 Err(status) => status.into(),
             };

@@ -24,9 +24,11 @@ use otternauts_registry::{Subresource, Target};
 pub async fn run(call: &Call, served: &Served, body: Bytes, permit: Option<Held>) -> Result<Answer, Status> {
     match served {
         Served::Kind(target) => verb(call, target, body, permit).await,
-        Served::Log(target) if call.route.verb == "get" => log::run(call, target, permit).await,
-        Served::Token(target) if call.route.verb == "create" => reviews::token_request::run(call, target, body).await,
-        Served::Review(kind) if call.route.verb == "create" => reviews::run(call, kind, body).await,
+        Served::Log(target) if call.route.verb == "get" => Box::pin(log::run(call, target, permit)).await,
+        Served::Token(target) if call.route.verb == "create" => {
+            Box::pin(reviews::token_request::run(call, target, body)).await
+        }
+        Served::Review(kind) if call.route.verb == "create" => Box::pin(reviews::run(call, kind, body)).await,
         Served::Log(target) | Served::Token(target) => Err(method_not_allowed(target, &call.route.verb)),
         Served::Review(_) => Err(Status::method_not_allowed()),
     }
@@ -46,16 +48,17 @@ async fn verb(call: &Call, target: &Target, body: Bytes, permit: Option<Held>) -
     if call.method == Method::HEAD && builtin {
         return Err(refused());
     }
+    // Boxed where they are large: a `get` carries none of it along.
     match call.route.verb.as_str() {
         "get" => get::run(call, target).await,
-        "list" => list::run(call, target).await,
-        "watch" => watch::run(call, target, permit).await,
-        "create" if whole && !(builtin && named) => create::run(call, target, body).await,
+        "list" => Box::pin(list::run(call, target)).await,
+        "watch" => Box::pin(watch::run(call, target, permit)).await,
+        "create" if whole && !(builtin && named) => Box::pin(create::run(call, target, body)).await,
         "update" | "patch" if !named && !builtin => Err(Status::bad_request("name must be provided")),
-        "update" if named => update::run(call, target, body).await,
-        "patch" if named => patch::run(call, target, body).await,
-        "delete" if whole => delete::run(call, target, body).await,
-        "deletecollection" if !is_namespaces(target) => delete_collection::run(call, target, body).await,
+        "update" if named => Box::pin(update::run(call, target, body)).await,
+        "patch" if named => Box::pin(patch::run(call, target, body)).await,
+        "delete" if whole => Box::pin(delete::run(call, target, body)).await,
+        "deletecollection" if !is_namespaces(target) => Box::pin(delete_collection::run(call, target, body)).await,
         _ => Err(refused()),
     }
 }
