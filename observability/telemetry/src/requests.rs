@@ -1,23 +1,77 @@
 //! The API server's requests, under the names and labels that kubernetes-mixin queries.
 
-use crate::series::{Registrar, Series};
+use crate::series::{Each, Kept, MOST_SERIES, Registrar, Series};
+use hashbrown::{Equivalent, HashMap};
+use parking_lot::RwLock;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// What a request was about. `verb` as Kubernetes counts it (GET, LIST, WATCH, POST, PUT, PATCH, APPLY, DELETE, DELETECOLLECTION).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RequestLabels {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct About<'a> {
     pub verb: &'static str,
-    pub group: Arc<str>,
-    pub version: Arc<str>,
-    pub resource: Arc<str>,
-    pub subresource: Arc<str>,
+    pub group: &'a str,
+    pub version: &'a str,
+    pub resource: &'a str,
+    pub subresource: &'a str,
     /// `cluster`, `namespace`, `resource`, or empty for a path that is no resource.
     pub scope: &'static str,
-    pub component: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    verb: &'static str,
+    group: Arc<str>,
+    version: Arc<str>,
+    resource: Arc<str>,
+    subresource: Arc<str>,
+    scope: &'static str,
+    component: &'static str,
+}
+
+impl From<About<'_>> for RequestLabels {
+    fn from(about: About<'_>) -> Self {
+        let About { verb, group, version, resource, subresource, scope } = about;
+        Self {
+            verb,
+            group: group.into(),
+            version: version.into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            scope,
+            component: "apiserver",
+        }
+    }
+}
+
+impl RequestLabels {
+    fn about(&self) -> About<'_> {
+        About {
+            verb: self.verb,
+            group: &self.group,
+            version: &self.version,
+            resource: &self.resource,
+            subresource: &self.subresource,
+            scope: self.scope,
+        }
+    }
+}
+
+/// As that of what it is about, by which it is looked for.
+impl Hash for RequestLabels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.about().hash(state);
+    }
+}
+
+impl Equivalent<RequestLabels> for About<'_> {
+    fn equivalent(&self, labels: &RequestLabels) -> bool {
+        *self == labels.about()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -113,22 +167,128 @@ impl Priority {
     }
 }
 
-/// Instruments of the HTTP room.
-#[derive(Clone)]
-pub struct RequestMetrics {
+/// How it was found out who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    Success,
+    Failure,
+    Anonymous,
+}
+
+impl Authentication {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
+/// Families with a series for each kind of request.
+struct Families {
     total: Series<CountLabels, Counter>,
     seconds: Series<DurationLabels, Histogram>,
     sli_seconds: Series<RequestLabels, Histogram>,
     response_bytes: Series<RequestLabels, Histogram>,
-    inflight: Series<Kind, Gauge>,
     longrunning: Series<RequestLabels, Gauge>,
     terminations: Series<EndedLabels, Counter>,
-    dispatched: Series<Level, Counter>,
-    rejected: Series<Rejected, Counter>,
+}
+
+/// What the requests of one kind are counted by.
+pub struct RequestSeries {
+    families: Arc<Families>,
+    labels: RequestLabels,
+    /// Of requests that are no dry run.
+    seconds: Kept<Histogram>,
+    sli_seconds: Kept<Histogram>,
+    response_bytes: Kept<Histogram>,
+    /// Of requests that are no dry run and ended well, as nearly all do.
+    ok: Kept<Counter>,
+    created: Kept<Counter>,
+}
+
+impl RequestSeries {
+    pub fn about(&self) -> About<'_> {
+        self.labels.about()
+    }
+
+    /// One answered request that was not long-running. `bytes`: of its body, when they are known by now.
+    pub fn answered(&self, code: u16, dry_run: bool, seconds: f64, bytes: Option<u64>) {
+        self.count(code, dry_run);
+        let durations = &self.families.seconds;
+        let timed = if dry_run {
+            durations.get_or_create(&self.duration_labels(dry_run))
+        } else {
+            self.seconds.of(durations, || self.duration_labels(dry_run))
+        };
+        timed.observe(seconds);
+        self.sli_seconds.of(&self.families.sli_seconds, || self.labels.clone()).observe(seconds);
+        if let Some(bytes) = bytes {
+            self.sent(bytes);
+        }
+    }
+
+    /// The size of an answer that became known only when it was sent.
+    pub fn sent(&self, bytes: u64) {
+        #[allow(clippy::cast_precision_loss, reason = "a size for a histogram")]
+        self.response_bytes.of(&self.families.response_bytes, || self.labels.clone()).observe(bytes as f64);
+    }
+
+    /// One ended long-running request: counted, not timed.
+    pub fn ended(&self, code: u16) {
+        self.count(code, false);
+    }
+
+    /// An open watch or log stream; the guard ends it.
+    pub fn longrunning(&self) -> InFlight {
+        InFlight::start(self.families.longrunning.get_or_create(&self.labels))
+    }
+
+    fn count(&self, code: u16, dry_run: bool) {
+        let (total, labels) = (&self.families.total, || self.count_labels(code, dry_run));
+        let counter = match code {
+            200 if !dry_run => self.ok.of(total, labels),
+            201 if !dry_run => self.created.of(total, labels),
+            _ => total.get_or_create(&labels()),
+        };
+        counter.inc();
+        if matches!(code, 429 | 504) {
+            self.families.terminations.get_or_create(&self.ended_labels(code)).inc();
+        }
+    }
+
+    fn duration_labels(&self, dry_run: bool) -> DurationLabels {
+        let RequestLabels { verb, group, version, resource, subresource, scope, component } = self.labels.clone();
+        let dry_run = dry_run_label(dry_run);
+        DurationLabels { verb, dry_run, group, version, resource, subresource, scope, component }
+    }
+
+    fn count_labels(&self, code: u16, dry_run: bool) -> CountLabels {
+        let RequestLabels { verb, group, version, resource, subresource, scope, component } = self.labels.clone();
+        let dry_run = dry_run_label(dry_run);
+        CountLabels { verb, dry_run, group, version, resource, subresource, scope, component, code }
+    }
+
+    fn ended_labels(&self, code: u16) -> EndedLabels {
+        let RequestLabels { verb, group, version, resource, subresource, scope, component } = self.labels.clone();
+        EndedLabels { verb, group, version, resource, subresource, scope, component, code }
+    }
+}
+
+/// Instruments of the HTTP room.
+pub struct RequestMetrics {
+    families: Arc<Families>,
+    /// What each request asks for, found by what it is about; no more than a family has series.
+    known: RwLock<HashMap<RequestLabels, Arc<RequestSeries>>>,
+    inflight: Each<Kind, Gauge, 2>,
+    dispatched: Each<Level, Counter, 4>,
     waits: Series<Waited, Histogram>,
+    waited: [Kept<Histogram>; 4],
+    rejected: Series<Rejected, Counter>,
     queued: Series<Level, Gauge>,
-    authentications: Series<Outcome, Counter>,
-    authorizations: Series<Outcome, Counter>,
+    authentications: Each<Outcome, Counter, 3>,
+    authorizations: Each<Outcome, Counter, 2>,
     /// Events for the audit log.
     pub audited: Counter,
     /// Of them, those that the disk did not take.
@@ -137,102 +297,56 @@ pub struct RequestMetrics {
 
 impl RequestMetrics {
     pub(crate) fn register(registrar: &mut Registrar<'_>) -> Self {
-        Self {
+        let families = Families {
             total: registrar.counters("apiserver_request_total"),
             seconds: registrar.histograms("apiserver_request_duration_seconds", SECONDS),
             sli_seconds: registrar.histograms("apiserver_request_sli_duration_seconds", SECONDS),
             response_bytes: registrar.histograms("apiserver_response_sizes", BYTES),
-            inflight: registrar.gauges("apiserver_current_inflight_requests"),
             longrunning: registrar.gauges("apiserver_longrunning_requests"),
             terminations: registrar.counters("apiserver_request_terminations_total"),
-            dispatched: registrar.counters("apiserver_flowcontrol_dispatched_requests_total"),
-            rejected: registrar.counters("apiserver_flowcontrol_rejected_requests_total"),
+        };
+        Self {
+            families: Arc::new(families),
+            known: RwLock::default(),
+            inflight: Each::new(registrar.gauges("apiserver_current_inflight_requests")),
+            dispatched: Each::new(registrar.counters("apiserver_flowcontrol_dispatched_requests_total")),
             waits: registrar.histograms("apiserver_flowcontrol_request_wait_duration_seconds", WAITS),
+            waited: Default::default(),
+            rejected: registrar.counters("apiserver_flowcontrol_rejected_requests_total"),
             queued: registrar.gauges("apiserver_flowcontrol_current_inqueue_requests"),
-            authentications: registrar.counters("authentication_attempts_total"),
-            authorizations: registrar.counters("authorization_attempts_total"),
+            authentications: Each::new(registrar.counters("authentication_attempts_total")),
+            authorizations: Each::new(registrar.counters("authorization_attempts_total")),
             audited: registrar.counter("apiserver_audit_event_total"),
             audit_lost: registrar.counter("otternauts_audit_lost_total"),
         }
     }
 
-    /// One answered request that was not long-running. `bytes`: of its body, when they are known by now.
-    pub fn answered(&self, labels: &RequestLabels, code: u16, dry_run: bool, seconds: f64, bytes: Option<u64>) {
-        self.count(labels, code, dry_run);
-        let l = labels.clone();
-        let durations = DurationLabels {
-            verb: l.verb,
-            dry_run: dry_run_label(dry_run),
-            group: l.group,
-            version: l.version,
-            resource: l.resource,
-            subresource: l.subresource,
-            scope: l.scope,
-            component: l.component,
-        };
-        self.seconds.get_or_create(&durations).observe(seconds);
-        self.sli_seconds.get_or_create(labels).observe(seconds);
-        if let Some(bytes) = bytes {
-            self.sent(labels, bytes);
+    /// What requests about this are counted by; to be asked for once a request.
+    pub fn about(&self, about: About<'_>) -> Arc<RequestSeries> {
+        if let Some(known) = self.known.read().get(&about) {
+            return Arc::clone(known);
         }
-    }
-
-    /// The size of an answer that became known only when it was sent.
-    pub fn sent(&self, labels: &RequestLabels, bytes: u64) {
-        #[allow(clippy::cast_precision_loss, reason = "a size for a histogram")]
-        self.response_bytes.get_or_create(labels).observe(bytes as f64);
-    }
-
-    /// One ended long-running request: counted, not timed.
-    pub fn ended(&self, labels: &RequestLabels, code: u16) {
-        self.count(labels, code, false);
-    }
-
-    fn count(&self, labels: &RequestLabels, code: u16, dry_run: bool) {
-        let l = labels.clone();
-        self.total
-            .get_or_create(&CountLabels {
-                verb: l.verb,
-                dry_run: dry_run_label(dry_run),
-                group: l.group,
-                version: l.version,
-                resource: l.resource,
-                subresource: l.subresource,
-                scope: l.scope,
-                component: l.component,
-                code,
-            })
-            .inc();
-        if matches!(code, 429 | 504) {
-            self.terminated(labels, code);
+        let labels = RequestLabels::from(about);
+        let new = Arc::new(RequestSeries {
+            families: Arc::clone(&self.families),
+            labels: labels.clone(),
+            seconds: Kept::default(),
+            sli_seconds: Kept::default(),
+            response_bytes: Kept::default(),
+            ok: Kept::default(),
+            created: Kept::default(),
+        });
+        let mut known = self.known.write();
+        if known.len() < MOST_SERIES {
+            known.insert(labels, Arc::clone(&new));
         }
-    }
-
-    fn terminated(&self, labels: &RequestLabels, code: u16) {
-        let l = labels.clone();
-        self.terminations
-            .get_or_create(&EndedLabels {
-                verb: l.verb,
-                group: l.group,
-                version: l.version,
-                resource: l.resource,
-                subresource: l.subresource,
-                scope: l.scope,
-                component: l.component,
-                code,
-            })
-            .inc();
+        new
     }
 
     /// Requests under work right now; the guard ends it.
     pub fn inflight(&self, mutating: bool) -> InFlight {
         let request_kind = if mutating { "mutating" } else { "readOnly" };
-        InFlight::start(self.inflight.get_or_create(&Kind { request_kind }))
-    }
-
-    /// An open watch or log stream; the guard ends it.
-    pub fn longrunning(&self, labels: &RequestLabels) -> InFlight {
-        InFlight::start(self.longrunning.get_or_create(labels))
+        InFlight::start(self.inflight.of(usize::from(mutating), || Kind { request_kind }))
     }
 
     /// A request waits for a place; the guard ends the waiting.
@@ -242,9 +356,9 @@ impl RequestMetrics {
 
     /// A request got its place after `seconds`.
     pub fn dispatched(&self, priority: Priority, seconds: f64) {
-        let priority_level = priority.as_str();
-        self.dispatched.get_or_create(&Level { priority_level }).inc();
-        self.waits.get_or_create(&Waited { priority_level, execute: true }).observe(seconds);
+        let (index, priority_level) = (priority as usize, priority.as_str());
+        self.dispatched.of(index, || Level { priority_level }).inc();
+        self.waited[index].of(&self.waits, || Waited { priority_level, execute: true }).observe(seconds);
     }
 
     /// A request got none: `time-out` or `concurrency-limit`.
@@ -254,14 +368,13 @@ impl RequestMetrics {
         self.waits.get_or_create(&Waited { priority_level, execute: false }).observe(seconds);
     }
 
-    /// `success`, `failure` or `anonymous`.
-    pub fn authenticated(&self, result: &'static str) {
-        self.authentications.get_or_create(&Outcome { result }).inc();
+    pub fn authenticated(&self, how: Authentication) {
+        self.authentications.of(how as usize, || Outcome { result: how.as_str() }).inc();
     }
 
-    /// `allowed` or `denied`.
-    pub fn authorized(&self, result: &'static str) {
-        self.authorizations.get_or_create(&Outcome { result }).inc();
+    pub fn authorized(&self, allowed: bool) {
+        let result = if allowed { "allowed" } else { "denied" };
+        self.authorizations.of(usize::from(allowed), || Outcome { result }).inc();
     }
 }
 

@@ -10,8 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The most series that one family has (ecosystem, section 1).
 pub const MOST_SERIES: usize = 10_000;
@@ -97,8 +97,13 @@ impl<L, M: Clone> Clone for Series<L, M> {
 impl<L: Clone + Hash + Eq, M: Instrument> Series<L, M> {
     /// The metric of these labels; cheap to keep for who observes often.
     pub fn get_or_create(&self, labels: &L) -> M {
+        self.bounded(labels).unwrap_or_else(|| self.spare.clone())
+    }
+
+    /// The metric of these labels, if there is a place for it: what gets none is counted.
+    fn bounded(&self, labels: &L) -> Option<M> {
         if let Some(metric) = self.family.get(labels) {
-            return metric.clone();
+            return Some(metric.clone());
         }
         // Two that come at once with the same labels may take two places for one series: the bound holds, a little early.
         let place = self
@@ -106,9 +111,9 @@ impl<L: Clone + Hash + Eq, M: Instrument> Series<L, M> {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |made| (made < MOST_SERIES).then_some(made + 1));
         if place.is_err() {
             self.dropped.add(self.name, 1);
-            return self.spare.clone();
+            return None;
         }
-        self.family.get_or_create_owned(labels)
+        Some(self.family.get_or_create_owned(labels))
     }
 
     /// Lets go of the series of something that is no more.
@@ -116,6 +121,44 @@ impl<L: Clone + Hash + Eq, M: Instrument> Series<L, M> {
         if self.family.remove(labels) {
             self.made.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// One metric of a family, looked for when it is first observed and kept from then on.
+pub struct Kept<M>(OnceLock<M>);
+
+impl<M> Default for Kept<M> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<M: Instrument> Kept<M> {
+    /// The metric of the labels, which must be the same each time.
+    pub fn of<L: Clone + Hash + Eq>(&self, series: &Series<L, M>, labels: impl FnOnce() -> L) -> M {
+        if let Some(metric) = self.0.get() {
+            return metric.clone();
+        }
+        // One without a place asks again, so that each is counted.
+        let Some(metric) = series.bounded(&labels()) else { return series.spare.clone() };
+        self.0.get_or_init(|| metric).clone()
+    }
+}
+
+/// A family with one label set for each of `N` values, which are told by their numbers.
+pub struct Each<L, M, const N: usize> {
+    series: Series<L, M>,
+    kept: [Kept<M>; N],
+}
+
+impl<L: Clone + Hash + Eq, M: Instrument, const N: usize> Each<L, M, N> {
+    pub fn new(series: Series<L, M>) -> Self {
+        Self { series, kept: std::array::from_fn(|_| Kept::default()) }
+    }
+
+    /// The metric of the value with this number, below `N`, and these labels.
+    pub fn of(&self, number: usize, labels: impl FnOnce() -> L) -> M {
+        self.kept[number].of(&self.series, labels)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The registry beside the table, and the bound on series.
 
 use crate::names::{self, Page};
-use crate::requests::RequestLabels;
+use crate::requests::About;
 use crate::series::MOST_SERIES;
 use crate::{Format, Metrics};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 #[test]
 fn the_registry_has_what_the_table_says_and_nothing_else() {
@@ -33,18 +34,19 @@ fn random_requests_make_no_more_series_than_the_bound() {
     let codes = [200, 201, 400, 403, 404, 409, 422, 429, 500, 504];
     for _ in 0..3 * MOST_SERIES {
         let pick = |from: &[&'static str], n: u64| from[usize::try_from(n).unwrap_or_default()];
-        let labels = RequestLabels {
+        let (group, version) = (format!("g{}.example.com", random(40)), format!("v{}", random(3)));
+        let resource = format!("r{}", random(60));
+        let about = About {
             verb: pick(&verbs, random(7)),
-            group: format!("g{}.example.com", random(40)).into(),
-            version: format!("v{}", random(3)).into(),
-            resource: format!("r{}", random(60)).into(),
-            subresource: ["", "status"][usize::from(random(2) == 0)].into(),
+            group: &group,
+            version: &version,
+            resource: &resource,
+            subresource: ["", "status"][usize::from(random(2) == 0)],
             scope: pick(&["cluster", "namespace", "resource"], random(3)),
-            component: "apiserver",
         };
         let code = codes[usize::try_from(random(10)).unwrap_or_default()];
-        metrics.requests.answered(&labels, code, random(9) == 0, 0.01, Some(random(1 << 20)));
-        let watch = metrics.watches.open(&labels.group, &labels.version, &labels.resource);
+        metrics.requests.about(about).answered(code, random(9) == 0, 0.01, Some(random(1 << 20)));
+        let watch = metrics.watches.open(&group, &version, &resource);
         watch.event(10);
     }
     let mut series = BTreeMap::<String, usize>::new();
@@ -65,6 +67,37 @@ fn random_requests_make_no_more_series_than_the_bound() {
         .lines()
         .find(|l| l.starts_with("otternauts_metrics_series_dropped_total{family=\"apiserver_request_total\"}"));
     assert!(dropped.is_some(), "what was dropped is counted");
+}
+
+/// What is kept from the first request on counts the later ones too, each by what it was about.
+#[test]
+fn requests_about_the_same_share_their_series() {
+    let metrics = Metrics::new("1");
+    let about = |resource| About { verb: "GET", resource, version: "v1", scope: "resource", ..About::default() };
+    let first = metrics.requests.about(about("stacks"));
+    assert!(Arc::ptr_eq(&first, &metrics.requests.about(about("stacks"))));
+    assert!(!Arc::ptr_eq(&first, &metrics.requests.about(about("servers"))));
+    for (code, dry_run) in [(200, false), (200, false), (201, false), (200, true), (404, false)] {
+        metrics.requests.about(about("stacks")).answered(code, dry_run, 0.01, None);
+    }
+    metrics.requests.about(about("servers")).answered(200, false, 0.01, None);
+    let text = metrics.encode(Format::Classic);
+    let count = |resource: &str, code: u16, dry_run: &str| {
+        let line = format!(
+            "apiserver_request_total{{verb=\"GET\",dry_run=\"{dry_run}\",group=\"\",version=\"v1\",resource=\"{resource}\",\
+             subresource=\"\",scope=\"resource\",component=\"apiserver\",code=\"{code}\"}} "
+        );
+        text.lines().find_map(|l| l.strip_prefix(&line)).map(str::to_owned)
+    };
+    assert_eq!(count("stacks", 200, "").as_deref(), Some("2"), "{text}");
+    assert_eq!(count("stacks", 201, "").as_deref(), Some("1"));
+    assert_eq!(count("stacks", 200, "All").as_deref(), Some("1"));
+    assert_eq!(count("stacks", 404, "").as_deref(), Some("1"));
+    assert_eq!(count("servers", 200, "").as_deref(), Some("1"));
+    assert!(
+        text.contains("resource=\"stacks\",subresource=\"\",scope=\"resource\",component=\"apiserver\"} 5\n"),
+        "{text}"
+    );
 }
 
 #[allow(clippy::print_stderr, reason = "random things say their seed")]

@@ -20,6 +20,7 @@ use crate::version::VersionInfo;
 use crate::{measure, openapi, options, spans};
 use bytes::Bytes;
 use futures::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::BodyExt;
 use otternauts_auth::audit::{AuditLog, Event, Stage};
@@ -27,7 +28,7 @@ use otternauts_auth::{Attributes, Authenticator, Authorizer, Peer};
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Caller, Registry};
 use otternauts_telemetry::Metrics;
-use otternauts_telemetry::requests::Priority;
+use otternauts_telemetry::requests::{Authentication, Priority, RequestSeries};
 use otternauts_telemetry::traces::Span;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -162,10 +163,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let api = self.clone();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = body.map_err(|error| Cut(error.into())).boxed_unsync();
-        Box::pin(async move { Ok(Exchange::new(api, &parts).run(parts, body).await) })
+        let exchange = Exchange::new(self.clone(), &parts);
+        Box::pin(async move { Ok(exchange.run(&mut parts, body).await) })
     }
 }
 
@@ -202,18 +203,21 @@ struct Outcome {
     decision: (&'static str, String),
     warnings: Vec<String>,
     served: Option<Served>,
+    /// Known once it is known what is served.
+    series: Option<Arc<RequestSeries>>,
     span: Span,
 }
 
 impl Outcome {
     fn early(answer: impl Into<Answer>, identity: Option<Identity>) -> Self {
         let decision = ("", String::new());
-        Self { answer: answer.into(), identity, decision, warnings: Vec::new(), served: None, span: Span::OFF }
+        let (served, series) = (None, None);
+        Self { answer: answer.into(), identity, decision, warnings: Vec::new(), served, series, span: Span::OFF }
     }
 }
 
 impl Exchange {
-    fn new(api: Api, parts: &http::request::Parts) -> Self {
+    fn new(api: Api, parts: &Parts) -> Self {
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let route = routes::parse(&parts.method, parts.uri.path(), &query);
         let sent = parts.headers.get("audit-id").and_then(|v| v.to_str().ok()).filter(|v| v.len() <= 64);
@@ -231,52 +235,54 @@ impl Exchange {
         }
     }
 
-    async fn run(self, parts: http::request::Parts, body: Incoming) -> Response<Body> {
+    // The head is lent to those below, who would each keep a copy of what they were given for as long as they run.
+    async fn run(&self, parts: &mut Parts, body: Incoming) -> Response<Body> {
         let how = Finish {
             audit_id: self.audit_id.clone(),
             gzip: takes_gzip(&parts.headers),
             pretty: is_pretty(&parts.headers, &self.query),
             warnings: Vec::new(),
         };
-        let uri = parts.uri.clone();
         let agent = text(&parts.headers, header::USER_AGENT).to_owned();
         let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
         let source = parts.extensions.get::<Peer>().and_then(|p| p.address).map(|a| a.ip());
         let head = parts.method == http::Method::HEAD;
         let mut outcome = self.answer(parts, body).await;
         outcome.answer = outcome.answer.settled(&how).await;
-        let labels = measure::labels(&self.route, outcome.served.as_ref(), apply);
+        let series = outcome.series.take().unwrap_or_else(|| self.series(None, apply));
         let code = outcome.answer.code.as_u16();
-        let metrics = &self.api.parts.metrics.requests;
         if self.route.is_long_running() {
-            metrics.ended(&labels, code);
+            series.ended(code);
         } else {
             let bytes = http_body::Body::size_hint(&outcome.answer.body).exact();
-            let seconds = self.started.elapsed().as_secs_f64();
-            metrics.answered(&labels, code, measure::is_dry_run(&self.query), seconds, bytes);
-            let parts = Arc::clone(&self.api.parts);
-            let sent = move |bytes| parts.metrics.requests.sent(&labels, bytes);
-            outcome.answer.body = outcome.answer.body.counted(sent);
+            series.answered(code, measure::is_dry_run(&self.query), self.started.elapsed().as_secs_f64(), bytes);
+            outcome.answer.body = outcome.answer.body.counted(move |bytes| series.sent(bytes));
         }
-        self.audit(&outcome, uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
+        self.audit(&outcome, parts.uri.path_and_query().map_or("/", |u| u.as_str()), &agent, source);
         let audit_id = how.audit_id.clone();
         let mut response = finish(outcome.answer, &Finish { warnings: outcome.warnings, ..how });
         spans::end(&outcome.span, &audit_id, &mut response, self.route.is_mutating());
         if head { without_body(response) } else { response }
     }
 
-    async fn answer(&self, parts: http::request::Parts, body: Incoming) -> Outcome {
+    /// What it is counted by.
+    fn series(&self, found: Option<&Served>, apply: bool) -> Arc<RequestSeries> {
+        self.api.parts.metrics.requests.about(measure::about(&self.route, found, apply))
+    }
+
+    async fn answer(&self, parts: &mut Parts, body: Incoming) -> Outcome {
         let api = &self.api.parts;
         let peer = parts.extensions.get::<Peer>();
         let inside = peer.is_some_and(|p| p.inside.is_some());
         let sender = match identity::authenticate(&api.authenticator, peer, &parts.headers).await {
             Ok(sender) => sender,
             Err(status) => {
-                api.metrics.requests.authenticated("failure");
+                api.metrics.requests.authenticated(Authentication::Failure);
                 return Outcome::early(status, None);
             }
         };
-        api.metrics.requests.authenticated(if sender.is_anonymous() { "anonymous" } else { "success" });
+        let anonymous = sender.is_anonymous();
+        api.metrics.requests.authenticated(if anonymous { Authentication::Anonymous } else { Authentication::Success });
         let identity = match identity::impersonate(&api.authorizer, sender.clone(), &parts.headers) {
             Ok(identity) => identity,
             Err(status) => {
@@ -284,20 +290,20 @@ impl Exchange {
             }
         };
         let mut outcome = Outcome::early(Answer::empty(500), Some(identity.clone()));
-        outcome.span = spans::begin(&self.route, &parts, identity.user(), self.since);
+        outcome.span = spans::begin(&self.route, parts, identity.user(), self.since);
         let asked = identity::authorize(&api.authorizer, identity.user(), &self.attributes);
         #[cfg(test)]
         let asked = if tests::matrix::forgets_to_ask(&self.attributes) { Ok(String::new()) } else { asked };
         match asked {
             Ok(reason) => outcome.decision = ("allow", reason),
             Err(status) => {
-                api.metrics.requests.authorized("denied");
+                api.metrics.requests.authorized(false);
                 outcome.decision = ("forbid", String::new());
                 outcome.answer = Answer::from(status).with_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
                 return outcome;
             }
         }
-        api.metrics.requests.authorized("allowed");
+        api.metrics.requests.authorized(true);
         let span = std::mem::take(&mut outcome.span);
         span.run(self.handle(parts, body, &identity, inside, &mut outcome)).await;
         outcome.span = span;
@@ -348,7 +354,7 @@ impl Exchange {
 
     async fn handle(
         &self,
-        parts: http::request::Parts,
+        parts: &mut Parts,
         body: Incoming,
         identity: &Identity,
         inside: bool,
@@ -374,14 +380,16 @@ impl Exchange {
         };
         let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
         let caller = Arc::new(Caller::new(Arc::clone(identity.user()), text(&parts.headers, header::USER_AGENT)));
+        let series = self.series(found.as_ref(), apply);
+        outcome.series = Some(Arc::clone(&series));
         let call = Call {
             parts: Arc::clone(&self.api.parts),
             definitions,
-            method: parts.method,
+            method: parts.method.clone(),
             route: Arc::clone(&self.route),
             query: Arc::clone(&self.query),
-            labels: measure::labels(&self.route, found.as_ref(), apply),
-            headers: parts.headers,
+            series,
+            headers: std::mem::take(&mut parts.headers),
             caller: Arc::clone(&caller),
         };
         let answer = match self.admit(found.as_ref(), identity, inside, body).await {

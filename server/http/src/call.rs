@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use otternauts_meta::{Status, Timestamp};
 use otternauts_registry::{Caller, Definitions, Registry, Target};
-use otternauts_telemetry::requests::RequestLabels;
+use otternauts_telemetry::requests::RequestSeries;
 use std::sync::Arc;
 
 /// Everything a handler may look at; the body is handed to those that read it.
@@ -23,7 +23,7 @@ pub struct Call {
     pub query: Arc<Query>,
     pub headers: HeaderMap,
     pub caller: Arc<Caller>,
-    pub labels: RequestLabels,
+    pub series: Arc<RequestSeries>,
 }
 
 /// The time now.

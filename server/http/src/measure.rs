@@ -3,25 +3,29 @@
 use crate::query::Query;
 use crate::routes::Route;
 use crate::target::Served;
-use otternauts_telemetry::requests::RequestLabels;
+use otternauts_telemetry::requests::About;
 
-/// The labels of one request.
-pub fn labels(route: &Route, found: Option<&Served>, apply: bool) -> RequestLabels {
+/// What a request is about, as far as that exists.
+pub fn about<'a>(route: &'a Route, found: Option<&Served>, apply: bool) -> About<'a> {
     let verb = verb(route, apply);
-    let mut labels = RequestLabels { verb, component: "apiserver", ..RequestLabels::default() };
-    let Some(resource) = route.resource.as_ref().filter(|_| found.is_some()) else { return labels };
-    labels.group = resource.group.as_str().into();
-    labels.version = resource.version.as_str().into();
-    labels.resource = resource.resource.as_str().into();
-    labels.subresource = resource.subresource.as_str().into();
-    labels.scope = if resource.named || verb == "POST" {
+    let Some(resource) = route.resource.as_ref().filter(|_| found.is_some()) else {
+        return About { verb, ..About::default() };
+    };
+    let scope = if resource.named || verb == "POST" {
         "resource"
     } else if resource.namespace.is_empty() {
         "cluster"
     } else {
         "namespace"
     };
-    labels
+    About {
+        verb,
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.resource,
+        subresource: &resource.subresource,
+        scope,
+    }
 }
 
 fn verb(route: &Route, apply: bool) -> &'static str {

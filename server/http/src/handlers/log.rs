@@ -64,7 +64,7 @@ pub async fn run(call: &Call, target: &Target, permit: Option<Held>) -> Result<A
             Status::new(404, "NotFound", what).with_details(details)
         }
     })?;
-    let held = (permit, call.parts.metrics.requests.longrunning(&call.labels));
+    let held = (permit, call.series.longrunning());
     let mut shutdown = call.parts.shutdown.clone();
     let stop = Box::pin(async move { crate::stream::stopped(&mut shutdown).await });
     let lines = lines.take_until(stop).map(move |chunk| {

@@ -28,11 +28,10 @@ pub async fn run(call: &Call, target: &Target, permit: Option<Held>) -> Result<A
     }
     let session = call.registry().watch(&call.caller, &target, &options).await?;
     let lines = Lines::new(&target, accepted.shape, include, now);
-    let l = &call.labels;
-    let metrics = &call.parts.metrics.requests;
+    let about = call.series.about();
     let held = stream::Held {
-        watch: call.parts.metrics.watches.open(&l.group, &l.version, &l.resource),
-        guards: Box::new((permit, metrics.longrunning(l))),
+        watch: call.parts.metrics.watches.open(about.group, about.version, about.resource),
+        guards: Box::new((permit, call.series.longrunning())),
     };
     let lasts = timeout.unwrap_or_else(default_timeout);
     let body = stream::body(session, lines, lasts, call.parts.shutdown.clone(), held);
