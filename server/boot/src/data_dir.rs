@@ -13,7 +13,7 @@ pub struct DataDir {
     path: PathBuf,
     /// What `open` has made, the innermost first, until something is kept in it.
     made: Mutex<Vec<PathBuf>>,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -37,7 +37,7 @@ impl DataDir {
             }
         }
         let path = path.canonicalize().with_context(|| format!("cannot find the data directory {shown}"))?;
-        Ok(Self { path, made: Mutex::new(made), _lock: lock })
+        Ok(Self { path, made: Mutex::new(made), lock })
     }
 
     /// Closes the directory to everybody else, whoever made it. Not before the keys were found good.
@@ -148,6 +148,8 @@ impl Drop for DataDir {
                 break;
             }
         }
+        // Not only closed: a child between fork and exec still has the file, and with it the lock.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -162,8 +164,11 @@ mod tests {
         let first = DataDir::open(&path).expect("opens");
         let error = DataDir::open(&path).expect_err("locked").to_string();
         assert_eq!(error, format!("another otter already runs on the data directory {}", path.display()));
+        // As a child has it that was forked and has not become its program yet.
+        let childs = first.lock.try_clone().expect("another descriptor");
         drop(first);
         DataDir::open(&path).expect("opens again");
+        drop(childs);
     }
 
     #[test]

@@ -32,7 +32,6 @@ use parking_lot::Mutex;
 use pool::{LONGEST, Pool, Time};
 use rusqlite::{Connection, OptionalExtension};
 pub use scrub::Scrub;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -112,7 +111,7 @@ impl Sqlite {
         Sqlite::start(options, lock, connection)
     }
 
-    fn start(options: SqliteOptions, lock: File, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
+    fn start(options: SqliteOptions, lock: file::Lock, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
         let mut head = head::Head::open(&options.path)?;
         let told = head.read()?;
         let loaded = load::load(&mut connection, told, indexer::found(&options.path))?;

@@ -4,6 +4,7 @@
 
 use crate::batch::Batch;
 use crate::engine::sqlite::disk::{Disk, Level};
+use crate::engine::sqlite::file::Lock;
 use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::index_file::Stand;
 use crate::engine::sqlite::indexer::Indexer;
@@ -20,7 +21,6 @@ use crate::record::{Committed, Record, Write};
 use crate::retention::{Ages, Clock};
 use crate::visible::{Visible, committed};
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
-use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -50,7 +50,7 @@ pub(super) struct Files {
     pub disk: Disk,
     pub indexer: Indexer,
     pub scrubber: Scrubber,
-    pub lock: File,
+    pub lock: Lock,
 }
 
 /// What the start has verified.
