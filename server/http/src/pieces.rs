@@ -10,9 +10,10 @@ use otternauts_registry::{Parts, Rest};
 use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-/// Parts that wait for a slow reader, who takes all that are there at once.
-const PARTS: usize = 8;
+/// Parts that wait for a slow reader; as many again are in its hand, for it takes all that are there at once.
+const PARTS: usize = 4;
 /// The longest a list may take to be sent: as long as the history it is read from is kept.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -60,21 +61,29 @@ impl Pieces {
 
     /// A body that is made while it is sent.
     pub fn stream(self, compress: bool) -> Body {
-        let (parts, ready) = mpsc::channel(PARTS);
-        tokio::spawn(async move {
-            let mut sender =
-                Sender { parts, zip: compress.then(|| GzEncoder::new(Vec::new(), flate2::Compression::fast())) };
-            match tokio::time::timeout(DEADLINE, self.send(&mut sender)).await {
-                Ok(Ok(())) | Ok(Err(Ended::ByReader)) => {}
-                Ok(Err(Ended::ByUs(error))) => drop(sender.parts.send(Err(error)).await),
-                Err(late) => drop(sender.parts.try_send(Err(late.into()))),
-            }
-        });
+        let (ready, _goes_on_alone) = self.start(compress, DEADLINE);
         let batches = stream::unfold(ready, |mut ready| async {
-            let mut batch = Vec::with_capacity(PARTS);
+            let mut batch = Vec::new();
             (ready.recv_many(&mut batch, PARTS).await > 0).then(|| (stream::iter(batch), ready))
         });
         Body::stream(batches.flatten())
+    }
+
+    /// Begins to make the parts; an error comes last of them, for what is cut short must not look whole.
+    fn start(self, compress: bool, deadline: Duration) -> (mpsc::Receiver<Part>, JoinHandle<()>) {
+        // One place more, for saying what went wrong when all others are taken.
+        let (parts, ready) = mpsc::channel(PARTS + 1);
+        let last = parts.clone().try_reserve_owned().expect("a new channel has room");
+        let task = tokio::spawn(async move {
+            let mut sender =
+                Sender { parts, zip: compress.then(|| GzEncoder::new(Vec::new(), flate2::Compression::fast())) };
+            match tokio::time::timeout(deadline, self.send(&mut sender)).await {
+                Ok(Ok(())) | Ok(Err(Ended::ByReader)) => {}
+                Ok(Err(Ended::ByUs(error))) => drop(last.send(Err(error))),
+                Err(late) => drop(last.send(Err(late.into()))),
+            }
+        });
+        (ready, task)
     }
 
     async fn send(mut self, sender: &mut Sender) -> Result<(), Ended> {
@@ -99,6 +108,8 @@ impl Pieces {
     }
 }
 
+type Part = Result<Bytes, BodyError>;
+
 /// Why a list was not sent to its end.
 enum Ended {
     ByReader,
@@ -106,7 +117,7 @@ enum Ended {
 }
 
 struct Sender {
-    parts: mpsc::Sender<Result<Bytes, BodyError>>,
+    parts: mpsc::Sender<Part>,
     zip: Option<GzEncoder<Vec<u8>>>,
 }
 
@@ -135,6 +146,25 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyStream;
+
+    #[tokio::test]
+    async fn a_reader_that_is_too_slow_is_told_that_the_rest_is_missing() {
+        let item = Bytes::from(vec![b'x'; 60 << 10]);
+        let pieces =
+            || Pieces { head: Vec::new(), items: vec![item.clone(); 20], rest: None, cut: 0, tail: Vec::new() };
+        let all: Vec<_> = BodyStream::new(pieces().stream(false)).collect().await;
+        assert!(all.iter().all(Result::is_ok) && all.len() > 2 * PARTS, "{}", all.len());
+        let (mut ready, task) = pieces().start(false, Duration::from_millis(20));
+        task.await.expect("ends at its deadline");
+        let mut parts = Vec::new();
+        while let Some(part) = ready.recv().await {
+            parts.push(part);
+        }
+        let (last, sent) = parts.split_last().expect("an end");
+        assert!(last.is_err() && sent.iter().all(Result::is_ok));
+        assert_eq!(sent.len(), PARTS);
+    }
 
     #[tokio::test]
     async fn items_stand_with_commas_and_without_what_is_cut() {
