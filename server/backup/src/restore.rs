@@ -163,7 +163,7 @@ fn must_be_new(target: &Path) -> Result<()> {
 struct Beside {
     path: PathBuf,
     keep: bool,
-    _lock: File,
+    lock: File,
 }
 
 impl Beside {
@@ -186,7 +186,7 @@ impl Beside {
             let removed = if left.is_dir() { std::fs::remove_dir_all(&left) } else { std::fs::remove_file(&left) };
             removed.map_err(io("cannot remove", &left))?;
         }
-        Ok(Self { path, keep: false, _lock: lock })
+        Ok(Self { path, keep: false, lock })
     }
 
     fn take_name_of(mut self, target: &Path) -> Result<()> {
@@ -203,6 +203,8 @@ impl Drop for Beside {
             // The next restore removes what is left.
             let _ = std::fs::remove_dir_all(&self.path);
         }
+        // Not only closed: a child between fork and exec still has the directory, and with it the lock.
+        let _ = self.lock.unlock();
     }
 }
 

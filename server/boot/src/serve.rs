@@ -52,14 +52,14 @@ pub struct Server {
     /// `host:port` for clients.
     pub host: String,
     pub stop: CancellationToken,
-    /// Locked for as long as anything of ours may write in it.
-    _data: Arc<DataDir>,
     stopping: watch::Sender<bool>,
     serving: JoinHandle<()>,
     work: JoinHandle<()>,
     store: Store,
     audit: Arc<AuditLog>,
     tracing: Option<Tracing>,
+    /// Locked for as long as anything of ours may write in it: let go of last.
+    _data: Arc<DataDir>,
 }
 
 impl Server {
@@ -71,7 +71,7 @@ impl Server {
         pki::check_names(&config.tls_san)?;
         let recovery = recipients::parse_all(&config.recovery_recipients).context("--recovery-recipient")?;
         let plan = Plan::parse(&config.backups)?;
-        let data = DataDir::open(&config.data_dir)?;
+        let data = Arc::new(DataDir::open(&config.data_dir)?);
         let found = seal::find(&data, secret_key, config.secret_key_file.clone())?;
         let listener = Listener::bind(config.listen).await?;
         data.protect()?;
@@ -83,7 +83,6 @@ impl Server {
         if let Some(plan) = &plan {
             plan.check(&unlocked.vault.root(), &unlocked.vault.recovery())?;
         }
-        let data = Arc::new(data);
         Backups::tidy(&data)?;
         let keys = Arc::new(Keys::open(&data, store.clone(), unlocked).await?);
         let registry = keys.registry().clone();
