@@ -157,6 +157,8 @@ pub enum Priority {
 }
 
 impl Priority {
+    const COUNT: usize = Self::LongRunning as usize + 1;
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Exempt => "exempt",
@@ -167,7 +169,7 @@ impl Priority {
     }
 }
 
-/// How it was found out who asks.
+/// Whether it was found out who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authentication {
     Success,
@@ -176,6 +178,8 @@ pub enum Authentication {
 }
 
 impl Authentication {
+    const COUNT: usize = Self::Anonymous as usize + 1;
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -203,8 +207,9 @@ pub struct RequestSeries {
     seconds: Kept<Histogram>,
     sli_seconds: Kept<Histogram>,
     response_bytes: Kept<Histogram>,
-    /// Of requests that are no dry run and ended well, as nearly all do.
+    /// Of requests that are no dry run and ended with 200, as nearly all do.
     ok: Kept<Counter>,
+    /// The same of 201.
     created: Kept<Counter>,
 }
 
@@ -279,15 +284,15 @@ impl RequestSeries {
 /// Instruments of the HTTP room.
 pub struct RequestMetrics {
     families: Arc<Families>,
-    /// What each request asks for, found by what it is about; no more than a family has series.
+    /// The series of each kind of request, found by what it is about; about as many as a family has.
     known: RwLock<HashMap<RequestLabels, Arc<RequestSeries>>>,
     inflight: Each<Kind, Gauge, 2>,
-    dispatched: Each<Level, Counter, 4>,
+    dispatched: Each<Level, Counter, { Priority::COUNT }>,
     waits: Series<Waited, Histogram>,
-    waited: [Kept<Histogram>; 4],
+    waited: [Kept<Histogram>; Priority::COUNT],
     rejected: Series<Rejected, Counter>,
     queued: Series<Level, Gauge>,
-    authentications: Each<Outcome, Counter, 3>,
+    authentications: Each<Outcome, Counter, { Authentication::COUNT }>,
     authorizations: Each<Outcome, Counter, 2>,
     /// Events for the audit log.
     pub audited: Counter,
@@ -323,9 +328,13 @@ impl RequestMetrics {
 
     /// What requests about this are counted by; to be asked for once a request.
     pub fn about(&self, about: About<'_>) -> Arc<RequestSeries> {
-        if let Some(known) = self.known.read().get(&about) {
-            return Arc::clone(known);
-        }
+        let full = {
+            let known = self.known.read();
+            if let Some(known) = known.get(&about) {
+                return Arc::clone(known);
+            }
+            known.len() >= MOST_SERIES
+        };
         let labels = RequestLabels::from(about);
         let new = Arc::new(RequestSeries {
             families: Arc::clone(&self.families),
@@ -336,9 +345,8 @@ impl RequestMetrics {
             ok: Kept::default(),
             created: Kept::default(),
         });
-        let mut known = self.known.write();
-        if known.len() < MOST_SERIES {
-            known.insert(labels, Arc::clone(&new));
+        if !full {
+            self.known.write().insert(labels, Arc::clone(&new));
         }
         new
     }

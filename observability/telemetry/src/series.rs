@@ -124,7 +124,8 @@ impl<L: Clone + Hash + Eq, M: Instrument> Series<L, M> {
     }
 }
 
-/// One metric of a family, looked for when it is first observed and kept from then on.
+/// One metric of a family, looked for when it is first observed and kept from then on: not for a family whose series are
+/// removed, for it would go on counting where nobody sees.
 pub struct Kept<M>(OnceLock<M>);
 
 impl<M> Default for Kept<M> {

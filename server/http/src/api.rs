@@ -165,8 +165,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let body = body.map_err(|error| Cut(error.into())).boxed_unsync();
-        let exchange = Exchange::new(self.clone(), &parts);
-        Box::pin(async move { Ok(exchange.run(&mut parts, body).await) })
+        let api = self.clone();
+        Box::pin(async move { Ok(Exchange::new(api, &parts).run(&mut parts, body).await) })
     }
 }
 
