@@ -8,7 +8,7 @@ FOLD = $(FOLD_$(shell uname -m))
 RELEASE = $(CARGO) rustc -p otternauts --release --locked --bin otter -- -C link-arg=-Wl,-Map=$(CURDIR)/target/release/otter.map $(FOLD)
 # The client commands alone, as CI systems want them.
 MINIMAL = $(CARGO) rustc -p otternauts --release --locked --bin otter --no-default-features --features minimal -- $(FOLD) && \
-	mv target/release/otter target/release/otter-minimal
+	rm -f target/release/otter-minimal && mv target/release/otter target/release/otter-minimal
 
 .PHONY: help build minimal demo test test-nightly bench generate lint fmt clean
 
