@@ -26,7 +26,7 @@ impl Timestamp {
 
     /// `2006-01-02T15:04:05.000000Z`: the MicroTime of Leases and Events (row B11).
     pub fn micro_time(self) -> String {
-        self.0.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+        format!("{:.6}", self.0)
     }
 
     /// The age as kubectl prints it (row N11): `5s`, `3m`, `3h10m`, `5d`, `2y34d`.
@@ -37,7 +37,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        write!(f, "{:.0}", self.0)
     }
 }
 

@@ -4,12 +4,12 @@
 //! the queue is full, lines are lost and counted, and the log says so. So they are on a disk that is nearly full: what is left
 //! there is what the database needs to be emptied (R41).
 
+mod line;
 #[cfg(test)]
 mod tests;
 
 use crate::{Attributes, Error, User};
 use otternauts_meta::Timestamp;
-use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ const MAX_FILE_BYTES: u64 = 100 << 20;
 const KEPT: u32 = 5;
 /// With less free on its disk, or on a small disk less than one twentieth, nothing is written: as much as the store's ballast gives back.
 const LEFT_FREE_BYTES: u64 = 64 << 20;
+/// After lines were written, so long passes before others are taken: in a crowd, to be woken for each costs more than to write it.
+const CROWD: Duration = Duration::from_millis(5);
 /// The disk is asked again after so long, or so much.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY_BYTES: u64 = 64 << 10;
@@ -89,8 +91,7 @@ impl AuditLog {
 
     /// Never waits.
     pub fn log(&self, event: &Event<'_>) {
-        let mut line = serde_json::to_vec(&event.to_json()).expect("strings and numbers only");
-        line.push(b'\n');
+        let line = event.to_line();
         let Some(queue) = &self.queue else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Message::Line(line)) {
             let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
@@ -149,6 +150,7 @@ impl Output {
     }
 
     fn run(&mut self, lines: &Receiver<Message>) {
+        let mut busy = false;
         loop {
             let message = match lines.try_recv() {
                 Ok(message) => message,
@@ -156,6 +158,10 @@ impl Output {
                 Err(TryRecvError::Empty) => {
                     let flushed = self.file.flush();
                     self.note(flushed);
+                    if std::mem::take(&mut busy) {
+                        std::thread::sleep(CROWD);
+                        continue;
+                    }
                     match lines.recv() {
                         Ok(message) => message,
                         Err(_) => break,
@@ -164,6 +170,7 @@ impl Output {
             };
             match message {
                 Message::Line(line) => {
+                    busy = true;
                     let written = self.append(&line);
                     if written.is_err() {
                         self.lost.fetch_add(1, Ordering::Relaxed);
@@ -235,87 +242,4 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
-}
-
-impl Event<'_> {
-    fn to_json(&self) -> Value {
-        let stage = match self.stage {
-            Stage::ResponseStarted => "ResponseStarted",
-            Stage::ResponseComplete => "ResponseComplete",
-            Stage::Panic => "Panic",
-        };
-        let mut event = json!({
-            "kind": "Event",
-            "apiVersion": "audit.k8s.io/v1",
-            "level": "Metadata",
-            "auditID": self.audit_id,
-            "stage": stage,
-            "requestURI": self.request_uri,
-            "verb": self.attributes.verb,
-            "user": user_json(self.user),
-        });
-        let map = event.as_object_mut().expect("made an object in the line above");
-        if let Some(user) = self.impersonated {
-            map.insert("impersonatedUser".to_owned(), user_json(user));
-        }
-        if let Some(source) = self.source {
-            map.insert("sourceIPs".to_owned(), json!([source.to_string()]));
-        }
-        insert_text(map, "userAgent", self.user_agent);
-        if !self.attributes.resource.is_empty() {
-            map.insert("objectRef".to_owned(), reference_json(self.attributes));
-        }
-        let mut status = json!({ "metadata": {}, "code": self.code });
-        if let Some(status) = status.as_object_mut().filter(|_| !self.reason.is_empty()) {
-            insert_text(status, "status", "Failure");
-            insert_text(status, "reason", self.reason);
-        }
-        map.insert("responseStatus".to_owned(), status);
-        insert_text(map, "requestReceivedTimestamp", &self.received.micro_time());
-        insert_text(map, "stageTimestamp", &self.now.micro_time());
-        let mut annotations: Map<String, Value> =
-            self.annotations.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        if !self.decision.is_empty() {
-            annotations.insert("authorization.k8s.io/decision".to_owned(), json!(self.decision));
-            annotations.insert("authorization.k8s.io/reason".to_owned(), json!(self.decision_reason));
-        }
-        if !annotations.is_empty() {
-            map.insert("annotations".to_owned(), Value::Object(annotations));
-        }
-        event
-    }
-}
-
-fn user_json(user: &User) -> Value {
-    let mut map = Map::new();
-    insert_text(&mut map, "username", &user.name);
-    insert_text(&mut map, "uid", &user.uid);
-    if !user.groups.is_empty() {
-        map.insert("groups".to_owned(), json!(user.groups));
-    }
-    if !user.extra.is_empty() {
-        map.insert("extra".to_owned(), json!(user.extra));
-    }
-    Value::Object(map)
-}
-
-fn reference_json(attributes: &Attributes) -> Value {
-    let mut map = Map::new();
-    for (key, value) in [
-        ("resource", &attributes.resource),
-        ("namespace", &attributes.namespace),
-        ("name", &attributes.name),
-        ("apiGroup", &attributes.group),
-        ("apiVersion", &attributes.version),
-        ("subresource", &attributes.subresource),
-    ] {
-        insert_text(&mut map, key, value);
-    }
-    Value::Object(map)
-}
-
-fn insert_text(map: &mut Map<String, Value>, key: &str, value: &str) {
-    if !value.is_empty() {
-        map.insert(key.to_owned(), Value::String(value.to_owned()));
-    }
 }

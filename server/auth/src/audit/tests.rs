@@ -36,7 +36,7 @@ fn event<'a>(user: &'a User, attributes: &'a Attributes) -> Event<'a> {
 fn an_event_has_the_shape_of_kubernetes_metadata_level() {
     let user = User::authenticated("alice", []);
     let attributes = attributes();
-    let text = event(&user, &attributes).to_json().to_string();
+    let text = String::from_utf8(event(&user, &attributes).to_line()).expect("UTF-8");
     let expected = concat!(
         r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a-1","stage":"ResponseComplete","#,
         r#""requestURI":"/api/v1/namespaces/default/secrets/db","verb":"update","#,
@@ -46,7 +46,7 @@ fn an_event_has_the_shape_of_kubernetes_metadata_level() {
         r#""requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","stageTimestamp":"2026-01-02T03:04:05.000006Z","#,
         r#""annotations":{"authorization.k8s.io/decision":"forbid","authorization.k8s.io/reason":""}}"#,
     );
-    assert_eq!(text, expected);
+    assert_eq!(text, format!("{expected}\n"));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn lines_are_appended_across_restarts_to_a_file_only_the_owner_reads() {
     }
     let text = std::fs::read_to_string(&path).expect("readable");
     assert_eq!(text.lines().count(), 200);
-    assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
     assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
 }
 
