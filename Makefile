@@ -33,7 +33,7 @@ test: ## format, lints, all tests, the lab's stories; ends with a line of totals
 
 test-nightly: ## the same with the long numbers
 	@tests/setup rust lab mail metrics etcd kubectl sdk faults
-	@OTTERNAUTS_NIGHTLY=1 tests/run
+	@tests/run nightly
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
 	@tests/setup rust lab kubectl
