@@ -4,7 +4,7 @@ use crate::create::Opening;
 use crate::format::{FileEntry, Frame, FrameReader, Header, read_header};
 use crate::{Error, Result, Summary};
 use flate2::read::GzDecoder;
-use otternauts_store::{DiskGuard, Importer, Record, SqliteOptions, Store};
+use otternauts_store::{DiskGuard, Importer, Locked, Record, SqliteOptions, Store};
 use otternauts_vault::{Identity, Recipient, Vault, open_stream, recipients};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{BufReader, Read, Write as _};
@@ -163,7 +163,7 @@ fn must_be_new(target: &Path) -> Result<()> {
 struct Beside {
     path: PathBuf,
     keep: bool,
-    lock: File,
+    _lock: Locked,
 }
 
 impl Beside {
@@ -174,19 +174,18 @@ impl Beside {
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             File::open(&path)
         };
-        let lock = make().map_err(io("cannot make", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy(path)),
-            Err(TryLockError::Error(source)) => return Err(Error::Io { what: "cannot lock", path, source }),
-        }
+        let opened = make().map_err(io("cannot make", &path))?;
+        let lock = Locked::take(opened).map_err(|refused| match refused {
+            TryLockError::WouldBlock => Error::Busy(path.clone()),
+            TryLockError::Error(source) => Error::Io { what: "cannot lock", path: path.clone(), source },
+        })?;
         // What a killed restore has left.
         for entry in std::fs::read_dir(&path).map_err(io("cannot read", &path))?.flatten() {
             let left = entry.path();
             let removed = if left.is_dir() { std::fs::remove_dir_all(&left) } else { std::fs::remove_file(&left) };
             removed.map_err(io("cannot remove", &left))?;
         }
-        Ok(Self { path, keep: false, lock })
+        Ok(Self { path, keep: false, _lock: lock })
     }
 
     fn take_name_of(mut self, target: &Path) -> Result<()> {
@@ -203,8 +202,6 @@ impl Drop for Beside {
             // The next restore removes what is left.
             let _ = std::fs::remove_dir_all(&self.path);
         }
-        // Not only closed: a child between fork and exec still has the directory, and with it the lock.
-        let _ = self.lock.unlock();
     }
 }
 

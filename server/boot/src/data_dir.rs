@@ -1,6 +1,7 @@
 //! The data directory: ours alone, and for one process at a time.
 
 use anyhow::{Context as _, bail};
+use otternauts_store::Locked;
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write as _;
@@ -13,7 +14,7 @@ pub struct DataDir {
     path: PathBuf,
     /// What `open` has made, the innermost first, until something is kept in it.
     made: Mutex<Vec<PathBuf>>,
-    lock: File,
+    _lock: Locked,
 }
 
 impl DataDir {
@@ -28,16 +29,16 @@ impl DataDir {
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make the data directory {shown}"))?;
-        let lock = File::open(path).with_context(|| format!("cannot open the data directory {shown}"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
+        let opened = File::open(path).with_context(|| format!("cannot open the data directory {shown}"))?;
+        let lock = match Locked::take(opened) {
+            Ok(lock) => lock,
             Err(TryLockError::WouldBlock) => bail!("another otter already runs on the data directory {shown}"),
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
             }
-        }
+        };
         let path = path.canonicalize().with_context(|| format!("cannot find the data directory {shown}"))?;
-        Ok(Self { path, made: Mutex::new(made), lock })
+        Ok(Self { path, made: Mutex::new(made), _lock: lock })
     }
 
     /// Closes the directory to everybody else, whoever made it. Not before the keys were found good.
@@ -148,8 +149,6 @@ impl Drop for DataDir {
                 break;
             }
         }
-        // Not only closed: a child between fork and exec still has the file, and with it the lock.
-        let _ = self.lock.unlock();
     }
 }
 
@@ -164,11 +163,8 @@ mod tests {
         let first = DataDir::open(&path).expect("opens");
         let error = DataDir::open(&path).expect_err("locked").to_string();
         assert_eq!(error, format!("another otter already runs on the data directory {}", path.display()));
-        // As a child has it that was forked and has not become its program yet.
-        let childs = first.lock.try_clone().expect("another descriptor");
         drop(first);
         DataDir::open(&path).expect("opens again");
-        drop(childs);
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl Exchange {
             warnings: Vec::new(),
         };
         let agent = text(&parts.headers, header::USER_AGENT).to_owned();
-        let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
+        let apply = is_apply(&parts.headers);
         let source = parts.extensions.get::<Peer>().and_then(|p| p.address).map(|a| a.ip());
         let head = parts.method == http::Method::HEAD;
         let mut outcome = self.answer(parts, body).await;
@@ -378,7 +378,7 @@ impl Exchange {
                 return;
             }
         };
-        let apply = text(&parts.headers, header::CONTENT_TYPE).starts_with("application/apply-patch");
+        let apply = is_apply(&parts.headers);
         let caller = Arc::new(Caller::new(Arc::clone(identity.user()), text(&parts.headers, header::USER_AGENT)));
         let series = self.series(found.as_ref(), apply);
         outcome.series = Some(Arc::clone(&series));
@@ -496,6 +496,11 @@ impl Exchange {
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether a PATCH is a server-side apply, of JSON or of YAML.
+fn is_apply(headers: &HeaderMap) -> bool {
+    text(headers, header::CONTENT_TYPE).starts_with("application/apply-patch")
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {

@@ -1,7 +1,7 @@
 //! Creates, gets and lists.
 
 use crate::target::{Connection, Target};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::Method;
 use serde_json::json;
@@ -81,6 +81,7 @@ pub async fn clean(target: &Target) -> Result<()> {
         for left in (0..CLEANINGS).rev() {
             match c.call(Method::DELETE, &collection(purpose), Bytes::new(), &[404, 504]).await {
                 Ok((code, _)) if code != 504 => break,
+                Ok(_) if left == 0 => bail!("the server deleted only a part of {purpose} each time"),
                 Err(error) if left == 0 => return Err(error),
                 Ok(_) | Err(_) => c = target.connect().await?,
             }

@@ -19,6 +19,7 @@ mod writer;
 use crate::engine::{BodyRef, Visit, VisitHeader};
 use crate::error::{Error, Result};
 use crate::key::Revision;
+use crate::locked::Locked;
 use crate::log::{Header, Place, kind_of};
 use crate::observer::{NoObserver, Observer, Statement};
 use crate::planted::{Bug, announce, planted};
@@ -111,7 +112,7 @@ impl Sqlite {
         Sqlite::start(options, lock, connection)
     }
 
-    fn start(options: SqliteOptions, lock: file::Lock, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
+    fn start(options: SqliteOptions, lock: Locked, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
         let mut head = head::Head::open(&options.path)?;
         let told = head.read()?;
         let loaded = load::load(&mut connection, told, indexer::found(&options.path))?;

@@ -2,10 +2,11 @@
 
 use crate::engine::sqlite::engine;
 use crate::error::{Error, Result};
+use crate::locked::Locked;
 use crate::planted::{Bug, planted, point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,20 +60,9 @@ impl From<Refused> for Error {
     }
 }
 
-/// The lock on a database, let go of with this value.
-#[derive(Debug)]
-pub(super) struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Not only closed: a child between fork and exec still has the file, and with it the lock.
-        let _ = self.0.unlock();
-    }
-}
-
 /// Takes the lock on a side file. A lock on the database itself would be lost whenever some other descriptor of it is closed
 /// in this process (R51).
-pub(super) fn lock(path: &Path) -> Result<Lock> {
+pub(super) fn lock(path: &Path) -> Result<Locked> {
     let path = beside(path, ".lock");
     let file = OpenOptions::new()
         .create(true)
@@ -81,11 +71,10 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
         .mode(0o600)
         .open(&path)
         .map_err(|error| Refused::Lock(path.clone(), error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Refused::InUse(path).into()),
-        Err(TryLockError::Error(error)) => Err(Refused::Lock(path, error).into()),
-    }
+    Locked::take(file).map_err(|refused| match refused {
+        TryLockError::WouldBlock => Refused::InUse(path).into(),
+        TryLockError::Error(error) => Refused::Lock(path, error).into(),
+    })
 }
 
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -203,21 +192,4 @@ fn make_tables(connection: &Connection) -> Result<()> {
         "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {LAYOUT}; COMMIT;"
     );
     connection.execute_batch(&script).map_err(engine)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lock_is_let_go_of_though_a_forked_child_still_has_its_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("otternauts.db");
-        let first = lock(&path).unwrap();
-        let childs = first.0.try_clone().unwrap();
-        assert!(lock(&path).is_err(), "it is held");
-        drop(first);
-        lock(&path).unwrap();
-        drop(childs);
-    }
 }

@@ -4,7 +4,6 @@
 
 use crate::batch::Batch;
 use crate::engine::sqlite::disk::{Disk, Level};
-use crate::engine::sqlite::file::Lock;
 use crate::engine::sqlite::head::{Head, Mark};
 use crate::engine::sqlite::index_file::Stand;
 use crate::engine::sqlite::indexer::Indexer;
@@ -15,6 +14,7 @@ use crate::engine::sqlite::{ROWS, Request, engine, visit_run};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
 use crate::key::Revision;
+use crate::locked::Locked;
 use crate::log::{Chain, Header, Place, Row, kind_code};
 use crate::planted::{Bug, planted, point};
 use crate::record::{Committed, Record, Write};
@@ -50,7 +50,7 @@ pub(super) struct Files {
     pub disk: Disk,
     pub indexer: Indexer,
     pub scrubber: Scrubber,
-    pub lock: Lock,
+    pub lock: Locked,
 }
 
 /// What the start has verified.
