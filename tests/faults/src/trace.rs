@@ -124,11 +124,6 @@ impl Reader {
         let first = words.next().unwrap_or_default();
         let descriptor = first.parse::<u64>().ok();
         let rest: Vec<&str> = words.collect();
-        if matches!(name, "write" | "pwrite64") && result > bytes(rest[0])?.len() as u64 {
-            // Its thread was ended by the end of the process: the call has no result, and strace shows what was left in its
-            // register (231, the number of exit_group). Nobody can have built on it.
-            return Ok(());
-        }
         match (name, descriptor) {
             ("openat", _) => return self.opened(&rest, result),
             ("unlink", _) => return self.unlinked(first),
@@ -150,14 +145,18 @@ impl Reader {
                     self.steps.push(match name {
                         "fsync" | "fdatasync" => Step::Sync(inode),
                         "ftruncate" => Step::Truncate { inode, length: number(0)? },
-                        "pwrite64" => Step::Write { inode, offset: number(2)?, data: written(rest[0], result)? },
+                        "pwrite64" => {
+                            let Some(data) = written(rest[0], result)? else { return Ok(()) };
+                            Step::Write { inode, offset: number(2)?, data }
+                        }
                         "lseek" => {
                             *at = result;
                             return Ok(());
                         }
                         "write" => {
+                            let Some(data) = written(rest[0], result)? else { return Ok(()) };
                             let offset = std::mem::replace(at, *at + result);
-                            Step::Write { inode, offset, data: written(rest[0], result)? }
+                            Step::Write { inode, offset, data }
                         }
                         _ => bail!("a call that this reader does not know"),
                     });
@@ -223,10 +222,15 @@ impl Reader {
     }
 }
 
-fn written(text: &str, result: u64) -> Result<Vec<u8>> {
+/// `None` where more is said to be written than was given: the thread was ended in the call by the end of the process, there is no
+/// result, and strace shows what was left in its register (231, the number of exit_group). Nobody can have built on it.
+fn written(text: &str, result: u64) -> Result<Option<Vec<u8>>> {
     let mut data = bytes(text)?;
+    if result > data.len() as u64 {
+        return Ok(None);
+    }
     data.truncate(result as usize);
-    Ok(data)
+    Ok(Some(data))
 }
 
 /// The bytes of a string of `\xNN`.
@@ -252,6 +256,8 @@ mod tests {
         assert_eq!(steps(r#"7 pwrite64(3, "\x01\x02", 2, 0) = 2"#), 2);
         assert_eq!(steps(r#"7 pwrite64(3, "\x01\x02", 2, 0) = 1"#), 2);
         assert_eq!(steps(r#"7 pwrite64(3, "\x01\x02", 2, 0) = 231"#), 1);
+        // What is said may have been heard all the same.
+        assert_eq!(steps(r#"7 write(1, "\x61\x0a", 2) = 231"#), 2);
         // Data that strace cut is no evidence.
         read(&format!("{opened}\n{}", r#"7 pwrite64(3, "\x01"..., 2, 0) = 2"#)).expect_err("cut");
     }
