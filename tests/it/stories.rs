@@ -92,6 +92,25 @@ pub fn docker(lab: &Lab, host: u8, args: &[&str]) -> String {
     lab.exec(host, &command).ok().trim().to_owned()
 }
 
+/// Has the swarm keep every task it makes. By itself it keeps five a slot: where a slot is tried again for a while, as on a busy
+/// machine, the task that ran there before is forgotten, and [`tasks`] would count too few.
+fn keep_tasks(lab: &Lab) {
+    docker(lab, 1, &["swarm", "update", "--task-history-limit", "1000"]);
+}
+
+/// How many tasks a service ever had, but for those that could not start. Swarm itself tries those again, as on a node that has
+/// only just joined: a task that failed was nobody's second deploy, one that was replaced while it ran would be.
+fn tasks(lab: &Lab, stack: &str, service: &str) -> usize {
+    use std::io::Write as _;
+    let name = format!("{stack}_{service}");
+    let all = docker(lab, 1, &["service", "ps", &name, "--no-trunc", "--format", "{{.CurrentState}} {{.Error}}"]);
+    let retried = |line: &&str| line.starts_with("Rejected") || line.starts_with("Failed");
+    all.lines().filter(retried).for_each(|line| {
+        let _best_effort = writeln!(std::io::stderr(), "{name}: tried again by Swarm: {line}");
+    });
+    all.lines().filter(|line| !retried(line)).count()
+}
+
 /// `Version.Index` of every service, by name.
 fn indexes(lab: &Lab, host: u8) -> Vec<String> {
     let names = docker(lab, host, &["service", "ls", "--format", "{{.Name}}"]);

@@ -1,6 +1,6 @@
 //! `kill -9` at random moments of onboarding and of deploying: the same end state, nothing twice (OT-23, OT-55, P10).
 
-use super::{docker, onboard, server_in, stack_running};
+use super::{docker, keep_tasks, onboard, server_in, stack_running, tasks};
 use otternauts_harness::{Lab, Otter, until};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -65,22 +65,13 @@ fn kill_9_at_ten_random_moments_ends_in_the_same_state() {
     kill_at(&mut otter, &moments(3, 2_500));
     server_in(&otter, "reef", "ready", 120);
     assert_eq!(docker(&lab, 1, &["node", "ls", "-q"]).lines().count(), 2, "one swarm, each host in it once");
+    keep_tasks(&lab);
 
     otter.apply(&PLAIN.replace("VERSION", "v1"));
     kill_at(&mut otter, &moments(2, 3_000));
     let status = stack_running(&otter, "buoy", 180);
     let stack = status["swarmStack"].as_str().expect("a name").to_owned();
-    // Swarm itself tries again what could not start, as on a node that has only just joined: a task that failed was nobody's
-    // second deploy, one that was replaced while it ran would be.
-    let tasks = |service: &str| {
-        let name = format!("{stack}_{service}");
-        let all = docker(&lab, 1, &["service", "ps", &name, "--no-trunc", "--format", "{{.CurrentState}} {{.Error}}"]);
-        let retried = |line: &&str| line.starts_with("Rejected") || line.starts_with("Failed");
-        all.lines().filter(retried).for_each(|line| {
-            let _best_effort = writeln!(std::io::stderr(), "{name}: tried again by Swarm: {line}");
-        });
-        all.lines().filter(|line| !retried(line)).count()
-    };
+    let tasks = |service: &str| tasks(&lab, &stack, service);
     assert_eq!((tasks("web"), tasks("other")), (2, 1), "one task a slot");
 
     otter.apply(&PLAIN.replace("VERSION", "v2"));

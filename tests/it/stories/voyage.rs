@@ -1,6 +1,6 @@
 //! The main job: two fresh servers become a swarm, a three-service stack runs on it, changes, stays, and goes (OT-98).
 
-use super::{docker, get, indexes, onboard, server_in, stack_running};
+use super::{docker, get, indexes, keep_tasks, onboard, server_in, stack_running, tasks};
 use otternauts_harness::{Lab, until};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ fn two_fresh_servers_become_a_swarm_and_a_three_service_stack_runs_on_it() {
     onboard(&otter, &lab, "reef", 2, "worker");
     assert_eq!(server_in(&otter, "reef", "ready", 240)["swarmRole"], "worker");
     assert_eq!(docker(&lab, 1, &["node", "ls", "-q"]).lines().count(), 2, "one swarm of two");
+    keep_tasks(&lab);
     let cluster = get(&otter, "cluster", "default");
     assert_eq!(
         cluster["status"]["swarmID"].as_str(),
@@ -62,11 +63,8 @@ fn two_fresh_servers_become_a_swarm_and_a_three_service_stack_runs_on_it() {
     let status = stack_running(&otter, "voyage", 240);
     assert_eq!(status["currentVersion"], 2);
     let swarm_stack = status["swarmStack"].as_str().expect("a name").to_owned();
-    let history = |service: &str| {
-        let name = format!("{swarm_stack}_{service}");
-        docker(&lab, 1, &["service", "ps", &name, "-q"]).lines().count()
-    };
-    assert_eq!((history("db"), history("cache"), history("web")), (1, 1, 4), "one new task for each slot of web alone");
+    let tasks = |service: &str| tasks(&lab, &swarm_stack, service);
+    assert_eq!((tasks("db"), tasks("cache"), tasks("web")), (1, 1, 4), "one new task for each slot of web alone");
     until("the log to have its first line", Duration::from_secs(60), || {
         let logs = otter.otter(&["logs", "voyage", "web"]);
         if logs.ok().contains("listening on 8080") { Ok(()) } else { Err(logs.stdout) }
