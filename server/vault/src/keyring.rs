@@ -46,8 +46,8 @@ struct Document {
     recovery: Vec<String>,
     /// age files in base64.
     keys: Vec<String>,
-    /// Made with the newest key over both recipients' lists: who can write the database cannot add himself to them.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Made with the newest key over the root's and the others' recipients: who can write the database cannot add himself to them.
+    #[serde(default)]
     seal: String,
 }
 
@@ -86,10 +86,23 @@ impl Keyring {
         let store_id = store_id.ok_or(Error::Keyring("it holds no key"))?;
         let recipient = Recipient::parse(&document.recipient)?;
         let keyring = Self { store_id, keys, recipient, recovery: recipients::parse_all(&document.recovery)? };
-        if !document.recovery.is_empty() && !keyring.has_made(&document.seal) {
-            return Err(Error::Keyring("its list of recovery recipients was changed"));
+        if !keyring.has_made(&document.seal) {
+            return Err(Error::Keyring("its list of recipients was changed"));
         }
         Ok(keyring)
+    }
+
+    /// Whether `next` can be what this one has become. Everybody can wrap keys of his own for a root key, whose public half is no
+    /// secret; the id of the store only its keyrings know. One from before would bring back keys and recipients that are gone.
+    pub(crate) fn leads_to(&self, next: &Self) -> Result<(), Error> {
+        let same = |(number, key): (&u32, &DataKey)| self.keys.get(number).is_none_or(|known| known.raw == key.raw);
+        if next.store_id != self.store_id || !next.keys.iter().all(same) {
+            return Err(Error::Keyring("it is of another store"));
+        }
+        if next.active().0 < self.active().0 {
+            return Err(Error::Keyring("it is older than the one before"));
+        }
+        Ok(())
     }
 
     /// The form that the store keeps: every key wrapped to the root and to all recovery recipients.

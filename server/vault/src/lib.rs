@@ -119,9 +119,16 @@ impl Vault {
         Change::of(self.keys.load().newest_only())
     }
 
-    /// A keyring that somebody else has kept meanwhile: of another replica.
+    /// A keyring that somebody else has kept meanwhile: of another replica. Refused when it is wrapped for another root key, or is
+    /// none that this one can have become: who can write the database is not to choose the key that secrets are sealed under.
     pub fn adopt(&self, identity: &Identity, wrapped: &[u8]) -> Result<Change, Error> {
-        Ok(Change { keys: Keyring::unwrap(identity, wrapped)?, wrapped: wrapped.to_vec() })
+        let needed = Self::needs(wrapped)?;
+        if needed != identity.recipient() {
+            return Err(Error::WrongKey { needed, given: identity.recipient() });
+        }
+        let keys = Keyring::unwrap(identity, wrapped)?;
+        self.keys.load().leads_to(&keys)?;
+        Ok(Change { keys, wrapped: wrapped.to_vec() })
     }
 
     /// The same data keys, wrapped for another root key or for other recovery recipients.

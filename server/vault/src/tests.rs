@@ -211,7 +211,36 @@ fn recovery_recipients_open_the_keyring_and_nobody_can_add_himself_to_them() {
     }
     let changed = String::from_utf8(kept).expect("JSON").replace(&second.recipient(), &thief.recipient());
     let error = Vault::open(&root, Some(changed.as_bytes())).err().expect("refused").to_string();
-    assert!(error.contains("recovery recipients was changed"), "{error}");
+    assert!(error.contains("recipients was changed"), "{error}");
+}
+
+#[test]
+fn a_keyring_is_taken_over_only_when_this_one_can_have_become_it() {
+    let (root, other) = (Identity::generate(), Identity::generate());
+    let (vault, first) = Vault::open(&root, None).expect("made");
+    let first = first.expect("to be kept");
+    let (peer, _) = Vault::open(&root, Some(&first)).expect("opens");
+    let refused = |wrapped: &[u8]| vault.adopt(&root, wrapped).err().map(|error| error.to_string()).unwrap_or_default();
+    let rotated = |peer: &Vault, change: Change| {
+        let kept = change.wrapped().to_vec();
+        peer.install(change);
+        kept
+    };
+    let grown = rotated(&peer, peer.with_new_key().expect("made"));
+    let alone = rotated(&peer, peer.with_newest_key_only().expect("made"));
+    vault.install(vault.adopt(&root, &alone).expect("also without the step between"));
+    assert_eq!(vault.key_numbers(), [2]);
+    assert!(refused(&first).contains("older than the one before"), "a dropped key would seal again");
+    vault.adopt(&root, &grown).expect("this rotation, not ended yet");
+    // Whoever can write the database knows the public half of the root key, and can wrap what he likes for it.
+    let (thief, forged) = Vault::open(&root, None).expect("made");
+    assert!(refused(&forged.expect("made")).contains("of another store"));
+    let forged = rotated(&thief, thief.with_new_key().expect("made"));
+    assert!(refused(&forged).contains("of another store"));
+    let moved = peer.rewrapped(recipient(&other), vec![recipient(&root)]).expect("wrapped");
+    assert!(refused(moved.wrapped()).contains(&other.recipient()), "who could open it next is the root key's owner");
+    let changed = String::from_utf8(alone).expect("JSON").replacen(&root.recipient(), &other.recipient(), 1);
+    assert!(Vault::open(&root, Some(changed.as_bytes())).is_err(), "the list is sealed without recovery keys too");
 }
 
 #[test]
