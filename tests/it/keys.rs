@@ -72,6 +72,7 @@ fn a_rotation_leaves_one_data_key_and_no_byte_of_the_old_one() {
     assert!(told.ok().ends_with("done: data key 2 is the only one; 1 gone\n"), "{}", told.stdout);
     let after = listing(&otter);
     assert_eq!(after["keys"], serde_json::json!([{"number": 2, "rows": SECRETS}]), "{after}");
+    assert_eq!(named(&otter.data_dir()), ["2"], "not in the write-ahead log of the running server either");
     assert_eq!(values(&otter), before);
     otter.stop();
     assert_eq!(named(&otter.data_dir()), ["2"]);
@@ -129,7 +130,13 @@ fn a_new_root_key_takes_over_and_the_old_one_opens_nothing_any_more() {
     let told = otter.otter(&["keys", "rotate", "--root"]);
     assert!(told.ok().starts_with("done: the root key is age1"), "{}", told.stdout);
     assert!(!told.stdout.contains("AGE-SECRET-KEY"));
-    assert_ne!(listing(&otter)["root"], root);
+    let root = root.as_str().expect("text").as_bytes();
+    for file in ["otternauts.db", "otternauts.db-wal"] {
+        let bytes = std::fs::read(dir.join(file)).expect("read");
+        let found = bytes.windows(root.len()).any(|window| window == root);
+        assert!(!found, "{file} of the running server has the keyring that the old key opens");
+    }
+    assert_ne!(listing(&otter)["root"].as_str().expect("text").as_bytes(), root);
     assert_ne!(key(), old);
     assert_eq!(std::fs::read_to_string(dir.join("secret.key.old")).expect("kept aside"), old);
     otter.kill();

@@ -161,10 +161,10 @@ impl Keys {
         let change = self.vault.with_newest_key_only()?;
         self.keep(&change).await?;
         self.registry.install_keys(change).await;
-        // The write-ahead log had the keyring as it was.
-        let store = self.registry.store();
-        store.forget(store.oldest()).await.context("cannot empty the write-ahead log")?;
         let active = self.vault.active_key();
+        let forgotten = seal::forget_before(self.registry.store()).await;
+        forgotten
+            .with_context(|| format!("data key {active} is the only one, and the keyring before may still be found"))?;
         tell(Progress::Done { active, dropped: before.into_iter().filter(|number| *number != active).collect() });
         retire(&Handle::current(), Arc::clone(&self.vault));
         Ok(())

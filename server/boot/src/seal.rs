@@ -127,13 +127,19 @@ impl Found {
                 anyhow::bail!("another replica changes the keys just now: start again");
             }
             vault.install(change);
+            forget_before(store).await?;
             tracing::info!(?recovery, "the keyring can be opened with these recovery keys too");
         }
         if self.from_data_dir {
             settle(data, &identity)?;
         }
         let public = format!("{}\n", identity.recipient());
-        if data.read(PUBLIC)?.as_ref() != Some(&public) {
+        let noted = data.read(PUBLIC)?;
+        if noted.as_ref() != Some(&public) {
+            if noted.is_some() {
+                // A replacement of the root key was cut short.
+                forget_before(store).await?;
+            }
             data.write(PUBLIC, &public, 0o600)?;
         }
         Ok(Unlocked { vault, identity, from_data_dir: self.from_data_dir })
@@ -197,7 +203,15 @@ pub async fn replace_root(
     if keep_file {
         put_in_place(data)?;
     }
+    // Before the list of keys has one again: a start that finds two does it anew.
+    forget_before(store).await.with_context(|| format!("the root key is {after} now; start the server with it"))?;
     data.write(PUBLIC, &format!("{after}\n"), 0o600)
+}
+
+/// The keyring as it was before, wrapped for keys that are to open nothing any more, lies in the write-ahead log until that is emptied;
+/// with etcd, in its own past.
+pub async fn forget_before(store: &Store) -> anyhow::Result<()> {
+    store.forget(store.oldest()).await.context("cannot let go of the keyring before")
 }
 
 /// The file is durable before anything is sealed with it.

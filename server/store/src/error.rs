@@ -26,6 +26,12 @@ pub enum Error {
     /// The disk is full: reads go on, writes are refused.
     #[error("the disk is full")]
     Full,
+    /// History is forgotten, but lies in the write-ahead log still: it could not be emptied.
+    #[error(
+        "old revisions are still in the write-ahead log, which another program that reads the database keeps from being emptied: \
+         end that program (fuser names it) and try again"
+    )]
+    HeldBack,
     /// The cluster behind the store cannot be reached or has no leader: nothing was written, nothing current can be read.
     #[error("{0}")]
     Unavailable(String),

@@ -283,7 +283,8 @@ impl Store {
     }
 
     /// Forgets history up to a revision now (at most the newest), rather than when its time comes. Answers when it is gone from the
-    /// log; watches and lists of older revisions get [`Error::Compacted`].
+    /// log and from the files behind it; watches and lists of older revisions get [`Error::Compacted`]. [`Error::HeldBack`]: it is forgotten,
+    /// but another program keeps the old bytes where they are.
     pub async fn forget(&self, upto: Revision) -> Result<()> {
         self.inner.engine.forget(&self.inner.visible, upto).await
     }

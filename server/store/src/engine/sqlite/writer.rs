@@ -78,7 +78,9 @@ pub(super) struct Writer {
     /// History up to here goes at once, whatever holds or policy say.
     forced: Revision,
     /// Who waits for it.
-    forgetting: Vec<(Revision, oneshot::Sender<Result<()>>)>,
+    forgetting: Vec<Forgetting>,
+    /// When the write-ahead log was last tried to be emptied for them, and a reader was in the way.
+    held_back: Option<Instant>,
     /// History was let go of for a full disk, and the disk not looked at since.
     emptied: bool,
 }
@@ -88,6 +90,13 @@ struct Waiting {
     reply: oneshot::Sender<Result<Committed>>,
     _place: OwnedSemaphorePermit,
     outcome: Result<Range<usize>>,
+}
+
+/// Somebody who waits until history up to a revision is gone.
+struct Forgetting {
+    upto: Revision,
+    asked: Instant,
+    reply: oneshot::Sender<Result<()>>,
 }
 
 impl Writer {
@@ -117,6 +126,7 @@ impl Writer {
             stalled: None,
             forced: 0,
             forgetting: Vec::new(),
+            held_back: None,
             emptied: false,
         })
     }
@@ -148,7 +158,7 @@ impl Writer {
                 Request::Forget { upto, reply } => {
                     let upto = upto.min(self.visible.revision());
                     self.forced = self.forced.max(upto);
-                    self.forgetting.push((upto, reply));
+                    self.forgetting.push(Forgetting { upto, asked: Instant::now(), reply });
                     self.stalled = None;
                 }
                 Request::Close { reply } => {
@@ -171,7 +181,7 @@ impl Writer {
     /// How long to wait for requests before there is other work; `None` when there is none to come: an idle store with
     /// nothing to compact never wakes.
     fn wait(&self) -> Option<Duration> {
-        let head = self.files.head.due();
+        let head = [self.files.head.due(), self.until_cut()].into_iter().flatten().min();
         if let Some(stall) = self.stalled {
             return [head, Some(stall.left())].into_iter().flatten().min();
         }

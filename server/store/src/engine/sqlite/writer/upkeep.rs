@@ -2,7 +2,7 @@
 
 use crate::engine::sqlite::disk::Level;
 use crate::engine::sqlite::load::{META_CHAIN, META_OLDEST, META_REVISION};
-use crate::engine::sqlite::writer::{Files, SET_META, Writer, failure};
+use crate::engine::sqlite::writer::{Files, Forgetting, SET_META, Writer, failure};
 use crate::error::Error;
 use crate::log::Place;
 use crate::observer::Statement;
@@ -19,6 +19,10 @@ const ALARM_PAGES: i32 = 16_384;
 /// Compaction that failed is tried again after so long, then after twice as long, and so on; and with each commit.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Where a reader keeps the write-ahead log from being emptied for somebody who waits, it is tried again after so long, and given up
+/// after so long: reads of ours take 5 s at most.
+const CUT_AGAIN: Duration = Duration::from_millis(500);
+const LONGEST_HELD_BACK: Duration = Duration::from_secs(15);
 /// How many steps of compaction a full disk gets at once.
 const RELIEF_STEPS: usize = 64;
 
@@ -76,23 +80,35 @@ impl Writer {
         }
     }
 
-    /// Answers those whose history is gone, from the write-ahead log too where no reader is in the way.
+    /// Answers those whose history is gone, from the write-ahead log too: old rows lie there until it is emptied (P14).
     fn tell_forgotten(&mut self) {
         let oldest = self.floor;
-        if !self.forgetting.iter().any(|(upto, _)| self.stalled.is_some() || *upto <= oldest) {
+        let due = |asked: &Forgetting| self.stalled.is_some() || asked.upto <= oldest;
+        if !self.forgetting.iter().any(due) || self.until_cut().is_some_and(|wait| !wait.is_zero()) {
             return;
         }
-        self.cut_log();
-        for (upto, reply) in std::mem::take(&mut self.forgetting) {
-            if upto <= oldest {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(()));
-            } else if self.stalled.is_some() {
-                let _ = reply.send(Err(Error::Full));
-            } else {
-                self.forgetting.push((upto, reply));
-            }
+        self.held_back = if self.cut_log() { None } else { Some(Instant::now()) };
+        for asked in std::mem::take(&mut self.forgetting) {
+            let answer = match (asked.upto <= oldest, self.held_back) {
+                (true, None) => Ok(()),
+                (true, Some(_)) if asked.asked.elapsed() >= LONGEST_HELD_BACK => Err(Error::HeldBack),
+                (false, _) if self.stalled.is_some() => Err(Error::Full),
+                _ => {
+                    self.forgetting.push(asked);
+                    continue;
+                }
+            };
+            // Whoever asked may have gone.
+            let _ = asked.reply.send(answer);
         }
+        if self.forgetting.is_empty() {
+            self.held_back = None;
+        }
+    }
+
+    /// How long until the write-ahead log is tried again to be emptied: each try waits for readers, and commits wait for it.
+    pub(super) fn until_cut(&self) -> Option<Duration> {
+        self.held_back.map(|tried| CUT_AGAIN.saturating_sub(tried.elapsed()))
     }
 
     /// Compacts a little, if anything may go. False: nothing is left to do, or it cannot be done now.
@@ -181,10 +197,15 @@ impl Writer {
         }
     }
 
-    pub(super) fn cut_log(&mut self) {
-        if let Err(error) = self.checkpoint_now("TRUNCATE", self.wal.load(Ordering::Relaxed)) {
-            let error = failure("checkpoint", error);
-            tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log cannot be cut yet");
+    /// Empties the write-ahead log. False: a reader is in the way, or it failed.
+    pub(super) fn cut_log(&mut self) -> bool {
+        match self.checkpoint_now("TRUNCATE", self.wal.load(Ordering::Relaxed)) {
+            Ok(emptied) => emptied.is_whole,
+            Err(error) => {
+                let error = failure("checkpoint", error);
+                tracing::warn!(error = &error as &dyn std::error::Error, "the write-ahead log cannot be cut yet");
+                false
+            }
         }
     }
 
@@ -202,8 +223,8 @@ impl Writer {
             return self.checkpoint_now("TRUNCATE", pages).map(drop);
         }
         // It waits for nobody, and the next commit begins the log anew if nobody reads at that moment.
-        let left = self.checkpoint_now("PASSIVE", pages)?;
-        if pages > RESTART_PAGES && left == 0 {
+        let done = self.checkpoint_now("PASSIVE", pages)?;
+        if pages > RESTART_PAGES && done.left == 0 {
             // Readers come so close on one another that there is no such moment: short as they are, the last is waited for.
             let mode = if pages > ALARM_PAGES { "TRUNCATE" } else { "RESTART" };
             self.checkpoint_now(mode, pages)?;
@@ -211,8 +232,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Answers how many pages a reader kept from being taken into the database.
-    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<i64> {
+    fn checkpoint_now(&mut self, mode: &'static str, pages: i32) -> rusqlite::Result<Checkpointed> {
         let started = Instant::now();
         point("before-checkpoint");
         self.checkpointed = pages;
@@ -230,8 +250,16 @@ impl Writer {
         if pages > ALARM_PAGES && left > 0 {
             tracing::warn!(pages, left, "the write-ahead log is large: a reader holds it back");
         }
-        Ok(left)
+        Ok(Checkpointed { left, is_whole: !busy })
     }
+}
+
+/// What a checkpoint came to.
+struct Checkpointed {
+    /// Pages that a reader kept from being taken into the database.
+    left: i64,
+    /// It did all that its mode promises; nobody was in its way.
+    is_whole: bool,
 }
 
 /// Cuts a step short behind the revision with which it lets go of so many bytes: what goes is overwritten, and all of

@@ -69,6 +69,35 @@ async fn compaction_goes_on_after_each_error_c6() {
     });
 }
 
+/// Who has history forgotten wants the old bytes gone, which lie in the write-ahead log until it is emptied (P14).
+#[tokio::test]
+async fn history_is_forgotten_once_the_log_is_empty_too_and_a_reader_in_the_way_is_told_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("otternauts.db");
+    let store = Store::sqlite(SqliteOptions::new(&path)).unwrap();
+    store.commit(vec![put("o", 100)]).await.unwrap();
+    store.commit(vec![put("o", 100)]).await.unwrap();
+    let size = || std::fs::metadata(file::beside(&path, "-wal")).unwrap().len();
+    let foreign = foreigner(&path);
+    foreign.execute_batch("BEGIN").unwrap();
+    rows(&foreign);
+    let refused = store.forget(store.revision()).await;
+    assert!(matches!(refused, Err(Error::HeldBack)), "{refused:?}");
+    assert!(size() > 0);
+    // Commits go on meanwhile, and it is answered when the reader is gone.
+    let asked = tokio::spawn({
+        let store = store.clone();
+        async move { store.forget(store.oldest()).await }
+    });
+    for _ in 0..3 {
+        store.commit(vec![put("p", 100)]).await.unwrap();
+    }
+    assert!(!asked.is_finished());
+    foreign.execute_batch("ROLLBACK").unwrap();
+    asked.await.unwrap().unwrap();
+    assert_eq!(size(), 0);
+}
+
 /// Ours hold no snapshot for long (R39); one that we have no power over is told of, and what it cost is given back.
 #[tokio::test]
 async fn a_reader_of_another_program_holds_the_log_back_only_while_it_reads_c1() {
