@@ -81,6 +81,16 @@ fn a_damaged_object_harms_only_itself_and_can_be_deleted_unread_a11() {
     otter.kubectl(&["create", "configmap", "new"]).ok();
     let metrics = otter.curl_admin("/metrics", &[]);
     assert!(metrics.ok().lines().any(|line| line == "otternauts_storage_integrity_check_ok 0"), "it is told");
+    // A backup has all others, and says what is missing, also when it is read.
+    let dir = tempfile::tempdir().expect("a directory");
+    let (key, file) = (dir.path().join("operator.key"), dir.path().join("a.backup"));
+    let (key, file) = (key.to_str().expect("UTF-8"), file.to_str().expect("UTF-8"));
+    let recipient = otter.otter(&["keys", "new", "--output", key]).ok().trim().to_owned();
+    let told = otter.otter(&["backup", "create", "--recipient", &recipient, "--output", file]).ok().to_owned();
+    let missing = "2 not in it, their stored bytes are damaged: clusterroles.rbac.authorization.k8s.io /lost, configmaps default/broken";
+    assert!(told.contains(missing), "{told}");
+    let read = otter.otter(&["backup", "verify", file, "--identity", key]).ok().to_owned();
+    assert!(read.contains(missing), "{read}");
 
     // Deleting it: not in the ordinary way, not by everybody, and nothing else that way.
     let unread =

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use otternauts_meta::Object;
 use otternauts_schema::{Definition, builtin};
-use otternauts_store::{List, Range, Record, Store};
+use otternauts_store::{Key, List, Range, Record, Store};
 use otternauts_vault::{Recipient, SealedStream, Vault, fields};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -70,48 +70,62 @@ pub fn create<W: Write>(
         }
     }
     let mut opening = Opening::new(source.vault);
-    let mut objects = 0;
+    let (mut objects, mut unreadable) = (0, Vec::new());
     for (resource, _) in source.store.counts() {
-        each_page(source.store, &resource, hold.revision, runtime, |record| {
+        let lost = each_page(source.store, &resource, hold.revision, runtime, |record| {
             opening.look(record);
             objects += 1;
             frames.object(record)
         })?;
+        // A damaged object harms only itself: the others are not to be without a backup for it (P16).
+        unreadable.extend(lost.iter().map(place));
     }
     drop(hold);
     for file in &source.files {
         frames.file(file)?;
     }
     let keys = opening.end()?;
-    let compressed = frames.finish(objects)?.finish().map_err(Error::Write)?;
+    let compressed = frames.finish(objects, &unreadable)?.finish().map_err(Error::Write)?;
     let out = compressed.finish()?;
     let (files, damaged) = (source.files.len() as u64, opening.damaged);
-    Ok((Summary { header, objects, files, keys, damaged }, out))
+    Ok((Summary { header, objects, files, keys, damaged, unreadable }, out))
 }
 
+/// Visits what can be read, and answers with the keys of what cannot.
 fn each_page(
     store: &Store,
     resource: &Arc<str>,
     at: u64,
     runtime: &Handle,
     mut visit: impl FnMut(&Record) -> Result<()>,
-) -> Result<()> {
-    let mut after = None;
+) -> Result<Vec<Key>> {
+    let (mut after, mut lost) = (None, Vec::new());
     loop {
         let list = List { range: Range::resource(resource.clone()), at: Some(at), after, limit: PAGE };
-        let page = runtime.block_on(store.list(list))?;
+        let (page, unreadable) = runtime.block_on(store.readable(list))?;
         page.records.iter().try_for_each(&mut visit)?;
-        let Some(last) = page.records.last().filter(|_| page.more) else { return Ok(()) };
-        after = Some((last.key.namespace.clone(), last.key.name.clone()));
+        lost.extend(unreadable.into_iter().map(|object| object.key));
+        // The page may end with one that cannot be read.
+        let Some(last) = page.records.iter().map(|record| &record.key).chain(&lost).max() else { return Ok(lost) };
+        if !page.more {
+            return Ok(lost);
+        }
+        after = Some((last.namespace.clone(), last.name.clone()));
     }
 }
 
-/// Opens sealed values on the way past: a key under which nothing opens makes a backup worthless.
+/// How an object is called in reports.
+fn place(key: &Key) -> String {
+    format!("{} {}/{}", key.resource, key.namespace, key.name)
+}
+
+/// Opens sealed values on the way past: where nothing opens under the key that seals, a backup is worthless.
 pub struct Opening<'a> {
     vault: &'a Vault,
     kinds: BTreeMap<String, Definition>,
     opened: BTreeSet<u32>,
-    failed: BTreeMap<u32, String>,
+    /// An object that does not open under the key that seals.
+    failed: Option<String>,
     /// Objects that do not open.
     pub damaged: Vec<String>,
 }
@@ -121,7 +135,7 @@ impl<'a> Opening<'a> {
     pub fn new(vault: &'a Vault) -> Self {
         let kinds = builtin::definitions().into_iter().map(|kind| (kind.group_resource().to_string(), kind));
         let kinds = kinds.filter(|(resource, _)| fields::RESOURCES.contains(&resource.as_str())).collect();
-        Self { vault, kinds, opened: BTreeSet::new(), failed: BTreeMap::new(), damaged: Vec::new() }
+        Self { vault, kinds, opened: BTreeSet::new(), failed: None, damaged: Vec::new() }
     }
 
     /// Opens what is sealed in an object, and throws it away.
@@ -133,20 +147,21 @@ impl<'a> Opening<'a> {
         match self.vault.open_object(kind, &mut object) {
             Ok(()) => self.opened.extend(named),
             Err(_) => {
-                let key = &record.key;
-                let place = format!("{} {}/{}", key.resource, key.namespace, key.name);
-                self.failed.extend(named.into_iter().map(|number| (number, place.clone())));
+                let place = place(&record.key);
+                if named.contains(&self.vault.active_key()) {
+                    self.failed = Some(place.clone());
+                }
                 self.damaged.push(place);
             }
         }
     }
 
-    /// The keys that open something. [`Error::UnreadableKey`] for one that opens nothing it should.
+    /// The keys that open something. [`Error::UnreadableKey`] where the one that seals opens nothing that it should: that is no damage of
+    /// single objects, which under another key may be all that is left of it (P16).
     pub fn end(&self) -> Result<Vec<u32>> {
-        for (key, example) in &self.failed {
-            if !self.opened.contains(key) {
-                return Err(Error::UnreadableKey { key: *key, example: example.clone() });
-            }
+        let key = self.vault.active_key();
+        if let Some(example) = self.failed.clone().filter(|_| !self.opened.contains(&key)) {
+            return Err(Error::UnreadableKey { key, example });
         }
         Ok(self.opened.iter().copied().collect())
     }

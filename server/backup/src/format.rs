@@ -58,6 +58,9 @@ pub enum Frame {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     pub objects: u64,
+    /// Objects that could not be read when it was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     pub sha256: String,
 }
 
@@ -140,8 +143,8 @@ impl<W: Write> FrameWriter<W> {
     }
 
     /// Writes the end and gives back what is below.
-    pub fn finish(mut self, objects: u64) -> Result<W> {
-        let end = End { objects, sha256: hex::encode(self.hash.clone().finalize()) };
+    pub fn finish(mut self, objects: u64, unreadable: &[String]) -> Result<W> {
+        let end = End { objects, unreadable: unreadable.to_vec(), sha256: hex::encode(self.hash.clone().finalize()) };
         let json = serde_json::to_vec(&end).map_err(|error| Error::Write(error.into()))?;
         self.frame(b'E', &[&json])?;
         Ok(self.out)

@@ -21,10 +21,13 @@ pub struct Summary {
     pub header: Header,
     pub objects: u64,
     pub files: u64,
-    /// The data keys that something in it is sealed under; under each, something was opened.
+    /// The data keys under which something in it was opened.
     pub keys: Vec<u32>,
     /// Objects that do not open: they were damaged before, and are in it as they are.
     pub damaged: Vec<String>,
+    /// Objects whose stored bytes could not be read when it was made: they are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// Why there is no backup, or none to use.

@@ -118,10 +118,11 @@ pub fn unpack<E: From<Error>>(
     }
     let keys = opening.end()?;
     let damaged = std::mem::take(&mut opening.damaged);
-    Ok(Unpacked { summary: Summary { header, objects, files, keys, damaged }, vault })
+    let summary = Summary { header, objects, files, keys, damaged, unreadable: end.unreadable };
+    Ok(Unpacked { summary, vault })
 }
 
-/// Reads a backup from beginning to end: it opens, is whole, and under each of its data keys something opens.
+/// Reads a backup from beginning to end: it opens, is whole, and something opens under the key that seals.
 pub fn verify(path: &Path, identity: &Identity) -> Result<Summary> {
     unpack::<Error>(path, identity, |_| Ok(())).map(|read| read.summary)
 }

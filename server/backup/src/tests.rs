@@ -153,6 +153,28 @@ async fn a_data_key_under_which_nothing_opens_refuses_the_backup_and_one_damaged
 }
 
 #[tokio::test]
+async fn an_object_that_alone_is_left_under_an_old_key_or_under_none_and_does_not_open_is_taken_along_p16() {
+    let (vault, _) = Vault::open(&Identity::generate(), None).expect("made");
+    let (stranger, _) = Vault::open(&Identity::generate(), None).expect("made");
+    let store = Store::memory();
+    store.commit(vec![put("secrets", "bad", &sealed(&stranger, "bad"))]).await.expect("ok");
+    let clear = sealed(&vault, "clear").replace("otter:v1:", "otter:v0:");
+    store.commit(vec![put("secrets", "clear", &clear)]).await.expect("ok");
+    vault.install(vault.with_new_key().expect("a key"));
+    store.commit(vec![put("secrets", "good", &sealed(&vault, "good"))]).await.expect("ok");
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, operator) = (dir.path().join("a.backup"), Identity::generate());
+    let (file, reader) = (std::fs::File::create(&path).expect("made"), recipient(&operator));
+    let made = blocking(move |runtime| create(&source(&store, &vault), &[reader], file, runtime).map(|made| made.0));
+    let made = made.await.expect("made");
+    assert_eq!(
+        (made.objects, &made.damaged[..]),
+        (3, &["secrets default/bad", "secrets default/clear"].map(String::from)[..])
+    );
+    assert_eq!(verify(&path, &operator).expect("it is whole"), made);
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_told_the_right_ones_and_damage_is_found_before_anything_is_written() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, operator, root, _) = made(dir.path()).await;

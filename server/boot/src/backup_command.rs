@@ -206,6 +206,10 @@ fn in_words(summary: &Summary) -> String {
     if !summary.damaged.is_empty() {
         text.push_str(&format!("; {} do not open, as before: {}", summary.damaged.len(), summary.damaged.join(", ")));
     }
+    if !summary.unreadable.is_empty() {
+        let lost = summary.unreadable.join(", ");
+        text.push_str(&format!("; {} not in it, their stored bytes are damaged: {lost}", summary.unreadable.len()));
+    }
     text.push_str(&format!("; opened by {}", header.recipients.join(", ")));
     text
 }

@@ -11,7 +11,7 @@ use crate::request::{Body, PatchType, Target, WriteOptions};
 use crate::shape::as_object;
 use bytes::Bytes;
 use otternauts_meta::{GroupVersion, Object, Status};
-use otternauts_store::{Range, Store};
+use otternauts_store::{List, Range, Store};
 use otternauts_vault::Vault;
 use ring::hmac;
 use serde_json::{Value, json};
@@ -37,13 +37,14 @@ impl Registry {
     /// Fills memory from the store.
     async fn load(&self) -> Result<(), Error> {
         for resource in facts::KEPT {
-            let (records, unreadable) = self.store().readable(Range::resource(resource)).await?;
+            let all = List { range: Range::resource(resource), at: None, after: None, limit: 0 };
+            let (page, unreadable) = self.store().readable(all).await?;
             for object in unreadable {
                 // Without it less is allowed, never more; all else is served (P16).
                 let (key, revision) = (object.key, object.revision);
                 tracing::error!(?key, revision, "a stored object cannot be read: starting without it");
             }
-            for record in records {
+            for record in page.records {
                 let what = || format!("{resource} {}", record.key.name);
                 let read = serde_json::from_slice(&record.body).map_err(|error| Status::internal(&error.to_string()));
                 let object = as_object(read.map_err(|status| Error::Stored(what(), status))?);

@@ -160,11 +160,10 @@ impl Store {
         }
     }
 
-    /// Whatever of a range can be read, and what cannot: for those who must go on without it.
-    pub async fn readable(&self, range: Range) -> Result<(Vec<Record>, Vec<Unreadable>)> {
+    /// Whatever of a page can be read, and what cannot: for those who must go on without it. The page may end with one that cannot.
+    pub async fn readable(&self, wanted: List) -> Result<(Page, Vec<Unreadable>)> {
         self.inner.engine.fresh().await?;
-        let (page, unreadable) = list(&self.inner, List { range, at: None, after: None, limit: 0 }).await?;
-        Ok((page.records, unreadable))
+        list(&self.inner, wanted).await
     }
 
     /// Whether anything stored was found damaged since the start.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::{Key, Range};
-use crate::record::{Body, List, Op, Precondition, Record};
+use crate::record::{Body, List, Op, Page, Precondition, Record};
 use crate::store::Store;
 use std::io::BufRead;
 use std::path::Path;
@@ -51,7 +51,7 @@ async fn a_changed_byte_of_a_body_is_found_and_harms_only_its_object() {
     let o3 = crate::Unreadable { key: key("o3"), revision: 14 };
     let listed = store.list(everything()).await;
     assert!(matches!(&listed, Err(Error::Unreadable(objects)) if *objects == [o3.clone()]), "{listed:?}");
-    let (records, unreadable) = store.readable(Range::resource(STACKS)).await.unwrap();
+    let (Page { records, .. }, unreadable) = store.readable(everything()).await.unwrap();
     assert_eq!((records.len(), unreadable), (9, vec![o3]));
     assert!(store.is_damaged());
     // It can be written over, and then all is well.
