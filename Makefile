@@ -28,11 +28,11 @@ demo: ## from nothing to a stack on two real servers; DEMO_ONCE=1 checks, tears 
 	@tests/demo
 
 test: ## format, lints, all tests, the lab's stories; ends with a line of totals
-	@tests/setup rust lab mail metrics etcd kubectl sdk faults
+	@tests/setup rust lab mail metrics etcd kubectl sdk s3 faults
 	@tests/run
 
 test-nightly: ## the same with the long numbers
-	@tests/setup rust lab mail metrics etcd kubectl sdk faults
+	@tests/setup rust lab mail metrics etcd kubectl sdk s3 faults
 	@tests/run nightly
 
 bench: ## what it costs and how fast it is; COMPARE=KUBECONFIG measures another server beside it
