@@ -207,13 +207,33 @@ fn version(object: &[u8]) -> Result<String> {
     Ok(rest.split('"').next().unwrap_or_default().to_owned())
 }
 
-/// Gets a second of one object by `clients` at once.
-pub async fn gets(target: &Target, clients: usize, total: usize) -> Result<f64> {
+/// Which object a get asks for.
+#[derive(Clone, Copy)]
+pub enum Wanted {
+    /// Always the same one.
+    One,
+    /// Any of the first so many of the listed collection, at random: of many more than a cache holds, most are not in it.
+    Any(usize),
+}
+
+/// Gets a second by `clients` at once.
+pub async fn gets(target: &Target, clients: usize, total: usize, wanted: Wanted) -> Result<f64> {
     one(target).await?;
     let each = total / clients;
-    let (elapsed, _) = together(target, clients, |mut c, _| async move {
+    let (elapsed, _) = together(target, clients, |mut c, client| async move {
+        // SplitMix64: the same objects in every run, and no two clients in step.
+        let mut state = client as u64;
         for _ in 0..each {
-            c.call(Method::GET, &format!("{}/read-me", collection("watch")), Bytes::new(), &[]).await?;
+            let path = match wanted {
+                Wanted::One => format!("{}/read-me", collection("watch")),
+                Wanted::Any(objects) => {
+                    state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                    let mut n = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                    n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                    format!("{}/item-{:07}", collection("list"), (n ^ (n >> 31)) % objects as u64)
+                }
+            };
+            c.call(Method::GET, &path, Bytes::new(), &[]).await?;
         }
         Ok(())
     })

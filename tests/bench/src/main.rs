@@ -14,6 +14,7 @@ mod watch;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+use load::Wanted;
 use report::{Better, Row};
 use server::Otter;
 use std::path::PathBuf;
@@ -264,7 +265,10 @@ impl Bench<'_> {
             let mut row = self.row(format!("gets/s, {clients} clients"), Better::Higher);
             for _ in 0..self.args.rounds {
                 for (i, target) in self.targets.iter().enumerate() {
-                    row.add(i, self.costed(&mut cost, i, gets, load::gets(target, clients, gets)).await?);
+                    row.add(
+                        i,
+                        self.costed(&mut cost, i, gets, load::gets(target, clients, gets, Wanted::Any(n))).await?,
+                    );
                 }
             }
             self.rows.extend([row.said(), cost.said()]);
@@ -290,8 +294,8 @@ impl Bench<'_> {
         let mut creates = self.row("creates/s, 64 clients, beside plain hyper".to_owned(), Better::Higher);
         let mut lists = self.row(format!("list of {}, ms, beside plain hyper", self.args.objects), Better::Lower);
         for _ in 0..self.args.rounds {
-            gets.add(0, load::gets(target, 64, 16_000).await?);
-            gets.add_limit(load::gets(&limit, 64, 16_000).await?);
+            gets.add(0, load::gets(target, 64, 16_000, Wanted::One).await?);
+            gets.add_limit(load::gets(&limit, 64, 16_000, Wanted::One).await?);
         }
         for _ in 0..self.args.rounds {
             lists.add(0, load::list(target, 1, "", self.args.objects).await?);

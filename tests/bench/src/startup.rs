@@ -1,5 +1,6 @@
 //! An otter with many objects: how long it takes to start, what it keeps in memory, and whether it is slower for them.
 
+use crate::load::Wanted;
 use crate::report::{Better, Row};
 use crate::server::Otter;
 use crate::target::Target;
@@ -41,7 +42,8 @@ pub async fn measure(program: &Path, objects: usize, rounds: usize) -> Result<Ve
             // Each is the first every other time: what one of them has still to tidy up is the other's burden.
             let mut speeds = [(0.0, 0.0); 2];
             for which in [round % 2, (round + 1) % 2] {
-                speeds[which] = speed([&target, &empty][which], round).await?;
+                let (target, wanted) = [(&target, Wanted::Any(n)), (&empty, Wanted::One)][which];
+                speeds[which] = speed(target, round, wanted).await?;
             }
             let [full, none] = speeds;
             gets.add(0, full.0);
@@ -55,6 +57,6 @@ pub async fn measure(program: &Path, objects: usize, rounds: usize) -> Result<Ve
 }
 
 /// Gets and creates a second of 64 clients.
-async fn speed(target: &Target, round: usize) -> Result<(f64, f64)> {
-    Ok((load::gets(target, 64, 16_000).await?, load::creates(target, 64, 6_400, round).await?))
+async fn speed(target: &Target, round: usize, wanted: Wanted) -> Result<(f64, f64)> {
+    Ok((load::gets(target, 64, 16_000, wanted).await?, load::creates(target, 64, 6_400, round).await?))
 }
