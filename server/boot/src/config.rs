@@ -68,6 +68,10 @@ pub struct ServeArgs {
     /// How much is kept to be given back when the disk is full, at most 5 percent of the disk [default: 67108864]
     #[arg(long, value_name = "N")]
     pub ballast_bytes: Option<u64>,
+    /// Where the newest revision that was answered is noted, on a disk that is not put back together with the data directory: a whole directory
+    /// from before, as a snapshot of a machine is, is refused then [default: otternauts.db.head in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub high_water_mark: Option<PathBuf>,
     /// Another key that can open the sealed secrets when the root key is lost; may be given more than once [default: as before]
     #[arg(long = "recovery-recipient", value_delimiter = ',', value_name = "age1...")]
     pub recovery_recipients: Vec<String>,
@@ -132,6 +136,7 @@ pub struct Config {
     pub tls_san: Vec<String>,
     pub secret_key_file: Option<PathBuf>,
     pub disk: DiskGuard,
+    pub high_water_mark: Option<PathBuf>,
     pub recovery_recipients: Vec<String>,
     pub backups: BackupSettings,
 }
@@ -171,6 +176,7 @@ impl Config {
                 // Clients hold leases to say that they live: on a full disk too.
                 always: vec!["leases.coordination.k8s.io".into()],
             },
+            high_water_mark: flags.high_water_mark.or(file.high_water_mark),
             recovery_recipients: list(flags.recovery_recipients, file.recovery_recipients),
             backups: BackupSettings {
                 schedule: flags.backups.schedule.or(file.backups.schedule),

@@ -78,7 +78,8 @@ impl Server {
         let build = version();
         let metrics = Metrics::of_build(&build.version, &build.git_commit, &build.compiler);
         let tracing = start_tracing(&metrics)?;
-        let store = storage::open(&config.store, &data, &metrics, config.disk.clone()).await?;
+        let store =
+            storage::open(&config.store, &data, &metrics, config.disk.clone(), config.high_water_mark.clone()).await?;
         let unlocked = found.unlock(&data, &store, &recovery).await?;
         if let Some(plan) = &plan {
             plan.check(&unlocked.vault.root(), &unlocked.vault.recovery())?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use otternauts_http::HealthCheck;
 use otternauts_store::{DiskGuard, SqliteOptions, Store};
 use otternauts_telemetry::Metrics;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub const DATABASE: &str = "otternauts.db";
@@ -20,13 +20,14 @@ pub async fn open(
     data: &DataDir,
     metrics: &Arc<Metrics>,
     disk: DiskGuard,
+    high_water_mark: Option<PathBuf>,
 ) -> anyhow::Result<Store> {
     refuse_arriving(data)?;
     let observer = Arc::new(StoreObserver { storage: metrics.storage.clone(), watches: metrics.watches.clone() });
     let store = match config {
         StoreConfig::Sqlite => {
             let path = data.file(DATABASE);
-            let options = SqliteOptions { observer, disk, ..SqliteOptions::new(&path) };
+            let options = SqliteOptions { observer, disk, high_water_mark, ..SqliteOptions::new(&path) };
             let store = Store::sqlite(options).with_context(|| format!("cannot open {}", path.display()))?;
             refuse_moved(&store, data).await?;
             store

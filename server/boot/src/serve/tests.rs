@@ -36,6 +36,7 @@ fn config(dir: &Path) -> Config {
         token_auth_file: None,
         tls_san: Vec::new(),
         secret_key_file: None,
+        high_water_mark: None,
         recovery_recipients: Vec::new(),
         backups: crate::scheduled::BackupSettings::default(),
     }

@@ -63,9 +63,16 @@ pub struct SqliteOptions {
     pub observer: Arc<dyn Observer>,
     pub disk: DiskGuard,
     pub scrub: Scrub,
+    /// Where the newest revision that was answered is noted; `None`: in `.head` beside the database. In a place that is not put back
+    /// together with the database it tells also of a whole directory from before, as a snapshot of a machine is (A16).
+    pub high_water_mark: Option<PathBuf>,
 }
 
 impl SqliteOptions {
+    fn head(&self) -> PathBuf {
+        self.high_water_mark.clone().unwrap_or_else(|| file::beside(&self.path, ".head"))
+    }
+
     /// The defaults of design section 5 for the file at `path`.
     pub fn new(path: impl Into<PathBuf>) -> SqliteOptions {
         SqliteOptions { path: path.into(), ..SqliteOptions::default() }
@@ -81,6 +88,7 @@ impl Default for SqliteOptions {
             observer: Arc::new(NoObserver),
             disk: DiskGuard::default(),
             scrub: Scrub::default(),
+            high_water_mark: None,
         }
     }
 }
@@ -106,14 +114,14 @@ impl Sqlite {
         announce();
         let lock = file::lock(&options.path)?;
         disk::make_room(&options.path, &options.disk);
-        let answered = head::Head::open(&options.path)?.read()?.map_or(0, |mark| mark.revision);
+        let answered = head::Head::open(&options.head())?.read()?.map_or(0, |mark| mark.revision);
         premises::check(&options.path, answered)?;
         let connection = file::open(&options.path)?;
         Sqlite::start(options, lock, connection)
     }
 
     fn start(options: SqliteOptions, lock: Locked, mut connection: Connection) -> Result<(Arc<Visible>, Sqlite)> {
-        let mut head = head::Head::open(&options.path)?;
+        let mut head = head::Head::open(&options.head())?;
         let told = head.read()?;
         let loaded = load::load(&mut connection, told, indexer::found(&options.path))?;
         let mark = head::Mark { revision: loaded.index.revision, chain: loaded.chain };

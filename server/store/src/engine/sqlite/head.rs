@@ -3,7 +3,6 @@
 //!
 //! It follows commits within a tenth of a second and is never ahead of them; nothing is written while nothing happens.
 
-use crate::engine::sqlite::file::beside;
 use crate::error::{Error, Result};
 use crate::key::Revision;
 use crate::log::Chain;
@@ -33,7 +32,6 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn open(path: &Path) -> Result<Head> {
-        let path = beside(path, ".head");
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
         let file = file.map_err(|error| Error::Engine(Box::new(error)))?;
         Ok(Head { file, noted: None, written: None })

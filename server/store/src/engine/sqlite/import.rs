@@ -131,7 +131,7 @@ impl Importer {
         emptied.map_err(engine)?;
         self.connection.close().map_err(|(_, error)| engine(error))?;
         let io = |error: std::io::Error| Error::Engine(Box::new(error));
-        let mut head = Head::open(&self.path)?;
+        let mut head = Head::open(&file::beside(&self.path, ".head"))?;
         head.note(Mark { revision, chain: self.chain });
         head.write().map_err(io)?;
         for path in [self.path.clone(), file::beside(&self.path, ".head")] {

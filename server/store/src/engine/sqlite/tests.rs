@@ -96,7 +96,7 @@ async fn a_database_older_than_what_was_answered_is_refused() {
     store.close().await.unwrap();
     let newer = std::fs::read(&path).unwrap();
 
-    // A8, A16: the whole file is from before, and consistent in itself.
+    // A8: the whole file is from before, and consistent in itself.
     std::fs::write(&path, &old).unwrap();
     let Err(Error::Engine(error)) = Store::sqlite(SqliteOptions::new(&path)) else { panic!("it opened") };
     assert_eq!(error.to_string(), "history went back: the newest revision is 20, and 21 was answered");
@@ -338,4 +338,35 @@ async fn a_store_that_was_left_says_so_at_every_start() {
     assert_eq!(store.moved().await.unwrap().as_deref(), Some("to the moon"));
     assert!(store.metas().await.unwrap().is_empty(), "it does not go along");
     store.close().await.unwrap();
+}
+
+/// A machine's snapshot has the side file of its own time.
+#[tokio::test]
+async fn a_whole_directory_from_before_is_refused_where_the_mark_is_kept_elsewhere_a16() {
+    let (machine, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = machine.path().join("otternauts.db");
+    let options = |mark: bool| {
+        let high_water_mark = mark.then(|| elsewhere.path().join("mark"));
+        SqliteOptions { high_water_mark, ..SqliteOptions::new(&path) }
+    };
+    let live = async |mark: bool, name: &str| {
+        let store = Store::sqlite(options(mark))?;
+        store.commit(vec![put(name, 10)]).await?;
+        store.close().await
+    };
+    live(true, "before").await.unwrap();
+    let snapshot: Vec<_> = std::fs::read_dir(machine.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    live(true, "after").await.unwrap();
+    for (path, bytes) in &snapshot {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let refused = live(true, "again").await.unwrap_err();
+    let Error::Engine(error) = refused else { panic!("{refused}") };
+    assert_eq!(error.to_string(), "history went back: the newest revision is 1, and 2 was answered");
+    // Who says so goes on with it, as a command without the mark does.
+    live(false, "again").await.unwrap();
 }
