@@ -68,6 +68,12 @@ pub struct Recover {
     /// The data directory, on which no server runs [default: /var/lib/otternauts for root, else ~/.otternauts]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The new root key, where it is to be kept outside the data directory (see --secret-key-file of otter serve)
+    #[arg(long, value_name = "FILE")]
+    new_secret_key_file: Option<PathBuf>,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    etcd: root_in_etcd::InEtcd,
 }
 
 #[derive(Debug, Args)]
@@ -110,7 +116,7 @@ pub struct Offline {
 impl Offline {
     /// Opens what is there; nothing is made. A directory that a server uses is refused.
     pub async fn open(dir: &Path, file: Option<PathBuf>, secret_key: Option<Secret<String>>) -> anyhow::Result<Self> {
-        let data = Arc::new(existing(dir)?);
+        let data = Arc::new(existing(dir, "leave --data-dir out to ask the running server")?);
         let found = seal::find(&data, secret_key, file)?;
         let store = storage::open_plain(&data).await?;
         let unlocked = found.unlock(&data, &store, &[]).await?;
@@ -124,11 +130,11 @@ impl Offline {
 }
 
 /// The directory of a server that has run there.
-fn existing(dir: &Path) -> anyhow::Result<DataDir> {
+fn existing(dir: &Path, where_one_runs: &'static str) -> anyhow::Result<DataDir> {
     if !dir.join(storage::DATABASE).is_file() {
         bail!("there is no {} in {}: is it the data directory of a server?", storage::DATABASE, dir.display());
     }
-    DataDir::open(dir).context("leave --data-dir out to ask the running server")
+    DataDir::open(dir).context(where_one_runs)
 }
 
 async fn list(args: List, secret_key: Option<Secret<String>>) -> anyhow::Result<()> {
@@ -181,10 +187,15 @@ async fn rotate(args: Rotate, secret_key: Option<Secret<String>>) -> anyhow::Res
     };
     #[cfg(feature = "etcd")]
     if args.etcd.is_given() {
+        if !args.root {
+            bail!(
+                "with --data-dir the data key of a store in etcd is replaced by no command: ask a running replica, or add --root"
+            );
+        }
         let order = root_in_etcd::Order {
             store: args.etcd.options()?,
             data_dir: dir,
-            secret_key_file: args.place.secret_key_file,
+            with: root_in_etcd::With::Root(args.place.secret_key_file),
             new_secret_key_file: args.new_secret_key_file,
         };
         return root_in_etcd::command(order, secret_key).await;
@@ -238,20 +249,46 @@ async fn recover(args: Recover) -> anyhow::Result<()> {
         None => crate::config::default_data_dir()?,
     };
     let identity = Identity::read(&args.identity)?;
-    let data = existing(&dir)?;
+    #[cfg(feature = "etcd")]
+    if args.etcd.is_given() {
+        let order = root_in_etcd::Order {
+            store: args.etcd.options()?,
+            data_dir: dir,
+            with: root_in_etcd::With::Recovery(identity),
+            new_secret_key_file: args.new_secret_key_file,
+        };
+        return root_in_etcd::command(order, None).await;
+    }
+    let next = args.new_secret_key_file.as_deref().map(Identity::read).transpose()?;
+    let data = existing(&dir, "stop the server first")?;
     let store = storage::open_plain(&data).await?;
     let kept = store.meta(seal::META).await.context("cannot read the store's keyring")?;
     let kept = kept.context("this store has no keyring: nothing was ever sealed in it")?;
-    // Refuses a key that is none of its readers, and names those.
-    let (vault, _) = Vault::open(&identity, Some(&kept))?;
-    let next = Identity::generate();
-    seal::replace_root(&data, &store, &vault, &next, true).await?;
+    let vault = opened_with(&identity, &kept)?;
+    let keep_file = next.is_none();
+    let next = next.unwrap_or_else(Identity::generate);
+    seal::replace_root(&data, &store, &vault, &next, keep_file).await?;
     store.close().await.context("cannot close the store")?;
+    let place = args.new_secret_key_file.unwrap_or_else(|| data.file(seal::PRIVATE));
     say(&format!(
         "done: the new root key {} is {}; keep a copy of it off this server\n",
         next.recipient(),
-        data.file(seal::PRIVATE).display()
+        place.display()
     ))
+}
+
+/// The keys of a kept keyring, opened with a recovery key. One that is none of its readers is refused, with the names of those.
+fn opened_with(recovery: &Identity, kept: &[u8]) -> anyhow::Result<Vault> {
+    let readers = Vault::readers(kept)?;
+    let Some((root, others)) = readers.split_first() else { bail!("the keyring names nobody who can open it") };
+    if !readers.contains(&recovery.recipient()) {
+        let others = match others.is_empty() {
+            true => "no recovery key was ever named to the server (otter serve --recovery-recipient)".to_owned(),
+            false => format!("so do the recovery keys {}", others.join(" and ")),
+        };
+        bail!("the key {} does not open this store: its root key {root} does, and {others}", recovery.recipient());
+    }
+    Ok(Vault::open(recovery, Some(kept))?.0)
 }
 
 fn new(args: &New) -> anyhow::Result<()> {

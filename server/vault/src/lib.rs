@@ -47,7 +47,7 @@ pub enum Error {
     WrongKey { needed: String, given: String },
     #[error(
         "this store's secrets are sealed for the key {needed}, and no key was given; nothing was written. Put the key back \
-         (OTTERNAUTS_SECRET_KEY, --secret-key-file or secret.key in the data directory)"
+         (OTTERNAUTS_SECRET_KEY, --secret-key-file or secret.key in the data directory), or make a new one with a recovery key: otter keys recover"
     )]
     MissingKey { needed: String },
     #[error("the store's wrapped data key cannot be read: {0}")]

@@ -1,4 +1,5 @@
-//! `otter keys rotate --root --store etcd:...`: a new root key for a store in etcd from which nobody serves.
+//! `otter keys rotate --root --store etcd:...` and `otter keys recover --store etcd:...`: a new root key for a store in etcd from which
+//! nobody serves.
 //!
 //! Each replica has the root key in a place of its own, so who gives it to them is their owner. A replica that was overlooked harms
 //! nothing: it cannot open the keyring any more, and commits nothing under the one before. Killed at any moment, run again.
@@ -22,8 +23,8 @@ use std::path::PathBuf;
 /// The store, where it is not in the data directory.
 #[derive(Debug, Args)]
 pub struct InEtcd {
-    /// With --root and --data-dir: the store in etcd, from which no replica serves: etcd:URL,URL,...[/PREFIX]
-    #[arg(long, value_name = "STORE", requires = "root", requires = "data_dir")]
+    /// A new root key for this store in etcd, from which no replica serves: etcd:URL,URL,...[/PREFIX]; --data-dir is a replica's
+    #[arg(long, value_name = "STORE", requires = "data_dir")]
     store: Option<Place>,
     #[command(flatten)]
     tls: EtcdFiles,
@@ -37,9 +38,7 @@ impl InEtcd {
     /// How it is opened: to be changed, and nothing is made of an empty prefix.
     pub fn options(self) -> anyhow::Result<EtcdOptions> {
         let Some(Place::Etcd { endpoints, prefix }) = self.store else {
-            bail!(
-                "--store and --etcd-... are for --root --store etcd:URL,...; a directory is named with --data-dir alone"
-            );
+            bail!("--store and --etcd-... are for --store etcd:URL,...; a directory is named with --data-dir alone");
         };
         Ok(storage::etcd_options(&EtcdConfig { endpoints, prefix, ..self.tls.config() }, Purpose::Leave))
     }
@@ -50,9 +49,17 @@ pub struct Order {
     pub store: EtcdOptions,
     /// A replica's, which does not run.
     pub data_dir: PathBuf,
-    pub secret_key_file: Option<PathBuf>,
-    /// The new key, where the old one is not in the directory.
+    pub with: With,
+    /// The new key, where it is not kept in the directory.
     pub new_secret_key_file: Option<PathBuf>,
+}
+
+/// What opens the keyring.
+pub enum With {
+    /// The root key until now, as a server finds it: in this file, in its directory, or in the environment.
+    Root(Option<PathBuf>),
+    /// A recovery key: the root key is lost.
+    Recovery(Identity),
 }
 
 /// Answers the new key's public half.
@@ -61,13 +68,13 @@ pub async fn run(
     secret_key: Option<Secret<String>>,
     tell: impl Fn(&str) + Send + Sync,
 ) -> anyhow::Result<String> {
-    let Order { store, data_dir, secret_key_file, new_secret_key_file } = order;
+    let Order { store, data_dir, with, new_secret_key_file } = order;
     ensure!(data_dir.is_dir(), "there is no {}: it should be the data directory of a replica", data_dir.display());
     let data = DataDir::open(&data_dir)?;
     let next = new_secret_key_file.as_deref().map(Identity::read).transpose()?;
     let opened = tokio::task::spawn_blocking(move || Store::etcd(store)).await?;
     let store = opened.context("cannot open the store in etcd")?;
-    let done = Rotation { data, store: store.clone() }.go(secret_key, secret_key_file, next, tell).await;
+    let done = Rotation { data, store: store.clone() }.go(secret_key, with, next, tell).await;
     let closed = store.close().await;
     let root = done?;
     closed.context("cannot close the store")?;
@@ -83,7 +90,7 @@ impl Rotation {
     async fn go(
         self,
         secret_key: Option<Secret<String>>,
-        file: Option<PathBuf>,
+        with: With,
         next: Option<Identity>,
         tell: impl Fn(&str) + Send + Sync,
     ) -> anyhow::Result<String> {
@@ -96,6 +103,17 @@ impl Rotation {
             tell("the keyring is wrapped for the new key already");
             return self.end(next, None).await;
         }
+        let file = match with {
+            With::Root(file) => file,
+            With::Recovery(recovery) => {
+                let vault = super::opened_with(&recovery, &kept)?;
+                live::refuse_live(&self.store, &tell).await?;
+                let keep_file = next.is_none();
+                let next = next.unwrap_or_else(Identity::generate);
+                seal::replace_root(&self.data, &self.store, &vault, &next, keep_file).await?;
+                return self.end(&next, None).await;
+            }
+        };
         let found = seal::find(&self.data, secret_key, file)?;
         found.fits(&kept)?;
         let keep_file = found.is_in_data_dir();
