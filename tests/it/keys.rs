@@ -158,6 +158,7 @@ fn a_lost_root_key_is_replaced_with_a_recovery_key() {
     offline(&["keys", "new", "--output", path(&other)]).ok();
     let exists = offline(&["keys", "new", "--output", path(&recovery)]);
     assert!(exists.refused().contains("cannot make"), "{}", exists.stderr);
+    assert_eq!(exists.code, 6, "it exists already");
     let args = vec!["--recovery-recipient".to_owned(), public.clone()];
     let mut otter = Otter::start(OtterOptions { args, ..OtterOptions::api(OTTER) });
     plant(&otter);
@@ -169,8 +170,12 @@ fn a_lost_root_key_is_replaced_with_a_recovery_key() {
     assert_eq!(listing(&otter)["recovery"], serde_json::json!([public]));
     let data = otter.data_dir();
     let running = offline(&["keys", "recover", "--identity", path(&recovery), "--data-dir", path(&data)]);
-    assert!(running.refused().contains("already runs"), "{}", running.stderr);
+    assert!(running.refused().contains("stop the server first: another otter already runs"), "{}", running.stderr);
     otter.kill();
+    let nobody = otter.otter(&["keys", "list"]);
+    assert_eq!(nobody.code, 8, "nobody answers");
+    assert_eq!(nobody.refused().lines().count(), 1, "{}", nobody.stderr);
+    assert!(nobody.stderr.starts_with("otter: cannot reach the API server: "), "{}", nobody.stderr);
     for name in ["secret.key", "secret.key.old"] {
         std::fs::remove_file(data.join(name)).expect("lost");
     }
@@ -195,7 +200,8 @@ fn keys_are_an_administrators_matter() {
     std::fs::write(&viewer, text.ok()).expect("written");
     for args in [&["keys", "list"][..], &["keys", "rotate"], &["keys", "rotate", "--root"]] {
         let refused = run(Command::new(OTTER).args(args).args(["--kubeconfig", path(&viewer)]), "");
-        assert!(refused.refused().contains("forbidden"), "{}", refused.stderr);
+        assert!(refused.refused().starts_with("otter: the server has refused: forbidden"), "{}", refused.stderr);
+        assert_eq!(refused.code, 4, "not allowed");
     }
     assert_eq!(listing(&otter)["active"], 1);
     let bad = otter.curl_admin("/admin/keys/rotate", &["-X", "POST", "-d", r#"{"roots":true}"#]).json();

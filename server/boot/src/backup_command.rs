@@ -98,6 +98,7 @@ async fn run_restore(args: Restore, secret_key: Option<Secret<String>>) -> anyho
         (None, None) => Root::New,
     };
     let made_key = matches!(root, Root::New);
+    let key = args.secret_key_file.as_ref().map(|file| format!(" --secret-key-file {}", file.display()));
     let (file, target, runtime) = (args.file.clone(), args.data_dir.clone(), Handle::current());
     let work = move || restore(&file, &identity, &target, root, &runtime);
     let summary = tokio::task::spawn_blocking(work).await?.context("nothing was restored")?;
@@ -108,7 +109,7 @@ async fn run_restore(args: Restore, secret_key: Option<Secret<String>>) -> anyho
             "its secrets are sealed with a new root key, {dir}/secret.key: keep a copy of it off this server\n"
         ));
     }
-    text.push_str(&format!("next: otter serve --data-dir {dir}\n"));
+    text.push_str(&format!("next: otter serve --data-dir {dir}{}\n", key.unwrap_or_default()));
     say(&text)
 }
 

@@ -1,6 +1,7 @@
 //! Backups of an open store: made into a file of ours, verified, then handed to whoever is to keep them (R43).
 
 use crate::data_dir::DataDir;
+use crate::ending::Ending;
 use crate::keys::Keys;
 use crate::{clock, seal};
 use anyhow::Context as _;
@@ -199,7 +200,9 @@ pub struct Whole {
 impl Whole {
     /// Refused where the name is taken.
     pub fn begin(path: &Path) -> anyhow::Result<Self> {
-        anyhow::ensure!(path.symlink_metadata().is_err(), "{} exists already", path.display());
+        if path.symlink_metadata().is_ok() {
+            return Err(Ending::conflict(format!("{} exists already", path.display())).into());
+        }
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);

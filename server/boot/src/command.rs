@@ -97,9 +97,9 @@ fn start_logs(format: otternauts_telemetry::LogFormat) {
     init_logs(format, &filter);
 }
 
-/// For commands that a person waits for: only what is wrong.
+/// For commands that a person waits for: only what is wrong, and once.
 fn start_quiet_logs() {
-    let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "warn".to_owned());
+    let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "warn,kube=off".to_owned());
     init_logs(LogFormat::Text, &filter);
 }
 

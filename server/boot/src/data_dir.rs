@@ -1,6 +1,7 @@
 //! The data directory: ours alone, and for one process at a time.
 
-use anyhow::{Context as _, bail};
+use crate::ending::Ending;
+use anyhow::Context as _;
 use otternauts_store::Locked;
 use parking_lot::Mutex;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -32,7 +33,10 @@ impl DataDir {
         let opened = File::open(path).with_context(|| format!("cannot open the data directory {shown}"))?;
         let lock = match Locked::take(opened) {
             Ok(lock) => lock,
-            Err(TryLockError::WouldBlock) => bail!("another otter already runs on the data directory {shown}"),
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another otter already runs on the data directory {shown}");
+                return Err(Ending::conflict(message).into());
+            }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock the data directory {shown}"));
             }

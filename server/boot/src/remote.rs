@@ -1,6 +1,7 @@
 //! The running server, for the commands of this room that ask it something.
 
 use crate::config::default_data_dir;
+use crate::ending::Ending;
 use anyhow::Context as _;
 use futures::AsyncBufRead;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -52,7 +53,7 @@ impl RemoteArgs {
 /// A GET whose answer is JSON.
 pub async fn get<T: serde::de::DeserializeOwned>(client: &kube::Client, path: &str) -> anyhow::Result<T> {
     let request = http::Request::get(path).body(Vec::new()).context("no request")?;
-    client.request(request).await.context("the server has refused")
+    Ok(client.request(request).await.map_err(|error| Ending::of_server(&error))?)
 }
 
 /// A POST whose answer comes piece by piece.
@@ -63,5 +64,6 @@ pub async fn post<B: serde::Serialize>(
 ) -> anyhow::Result<impl AsyncBufRead + use<B>> {
     let body = serde_json::to_vec(body).context("no JSON")?;
     let request = http::Request::post(path).header(http::header::CONTENT_TYPE, "application/json").body(body);
-    client.request_stream(request.context("no request")?).await.context("the server has refused")
+    let answered = client.request_stream(request.context("no request")?).await;
+    Ok(answered.map_err(|error| Ending::of_server(&error))?)
 }

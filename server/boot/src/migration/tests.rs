@@ -91,7 +91,7 @@ async fn what_cannot_be_moved_is_refused_with_its_reason_and_exit_code() {
     let nobody = Place::Etcd { endpoints: vec!["http://127.0.0.1:1".to_owned()], prefix: "/x".to_owned() };
     refused(&sqlite, &nobody, "no member can be reached", 8).await;
     let running = DataDir::open(dir.path()).expect("opens");
-    refused(&sqlite, &cluster, "another otter already runs", 1).await;
+    refused(&sqlite, &cluster, "another otter already runs", 6).await;
     drop(running);
     let to = tempfile::tempdir().expect("a directory");
     sample(to.path()).await;

@@ -128,7 +128,7 @@ async fn a_restore_into_etcd_that_cannot_be_done_writes_nothing() {
         let full = dir.path().join(format!("full-{}", name.replace('/', "-")));
         std::fs::create_dir_all(full.join(name).parent().expect("a directory")).expect("made");
         std::fs::write(full.join(name), text).expect("written");
-        refused(order(&file, &key, &to, &full), &format!("is not empty ({name})"), 1).await;
+        refused(order(&file, &key, &to, &full), &format!("is not empty ({name})"), 6).await;
         assert_eq!(std::fs::read_to_string(full.join(name)).expect("there"), text);
     }
     let opened = tokio::task::spawn_blocking(move || Store::etcd(EtcdOptions { purpose: Purpose::Leave, ..to }));
