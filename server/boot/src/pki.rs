@@ -56,6 +56,11 @@ fn authority(data: &DataDir, now: Timestamp) -> anyhow::Result<Authority> {
         (Some(certificate), Some(key)) => (certificate, Secret::new(key)),
         // A key alone is what a first start leaves that was stopped between the two files.
         (None, key) if key.is_none() || data.read("admin.kubeconfig")?.is_none() => {
+            if data.read("admin.kubeconfig")?.is_some() {
+                tracing::warn!(
+                    "pki/ca.crt and pki/ca.key are gone: a new authority is made, and kubeconfigs from before do not trust it"
+                );
+            }
             let issued = Authority::generate(now)?;
             data.write("pki/ca.key", issued.key.expose(), 0o600)?;
             data.write("pki/ca.crt", &issued.certificate, 0o644)?;
@@ -91,8 +96,10 @@ fn made_once(
     name: &str,
     make: impl FnOnce() -> Result<Secret<String>, otternauts_auth::Error>,
 ) -> anyhow::Result<Secret<String>> {
-    if let Some(text) = data.read(name)? {
-        return Ok(Secret::new(text.trim_end().to_owned()));
+    if let Some(text) = data.read(name)?.map(Secret::new) {
+        let text = Secret::new(text.expose().trim_end().to_owned());
+        anyhow::ensure!(!text.expose().is_empty(), "{name} is empty: put it back, or remove it for a new one");
+        return Ok(text);
     }
     let made = make()?;
     data.write(name, made.expose(), 0o600)?;
@@ -153,5 +160,9 @@ mod tests {
         std::fs::remove_file(data.file("pki/ca.key")).expect("removed");
         let error = Pki::open(&data, &wanted, now()).err().expect("refused").to_string();
         assert!(error.starts_with("pki/ca.key is missing"), "{error}");
+        std::fs::remove_file(data.file("pki/ca.crt")).expect("removed");
+        data.write("admin.token", "\n", 0o600).expect("emptied");
+        let error = Pki::open(&data, &wanted, now()).err().expect("nobody could log in").to_string();
+        assert!(error.starts_with("admin.token is empty"), "{error}");
     }
 }

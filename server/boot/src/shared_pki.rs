@@ -97,6 +97,15 @@ async fn create(data: &DataDir, registry: &Registry) -> anyhow::Result<bool> {
     }
 }
 
+/// Does nothing where there is none.
+async fn remove(registry: &Registry) -> anyhow::Result<()> {
+    match registry.delete(&caller(), &target(registry)?, &otternauts_registry::DeleteOptions::default()).await {
+        Ok(_) => Ok(()),
+        Err(status) if status.code == 404 => Ok(()),
+        Err(status) => bail!("cannot remove the Secret {}/{NAME}: {}", pki_namespace(), status.message),
+    }
+}
+
 /// For a store that replicas will share: the Secret says what the files say. `false`: there are no files yet, and the first replica makes
 /// both.
 #[cfg(feature = "etcd")]
@@ -111,9 +120,7 @@ pub async fn publish(data: &DataDir, registry: &Registry) -> anyhow::Result<bool
             return Ok(true);
         }
         // From an earlier time on etcd; the files are what clients know.
-        let options = otternauts_registry::DeleteOptions::default();
-        let gone = registry.delete(&caller(), &target(registry)?, &options).await;
-        gone.map_err(|status| anyhow::anyhow!("cannot remove the old Secret {NAME}: {}", status.message))?;
+        remove(registry).await?;
     }
     create(data, registry).await
 }
@@ -150,6 +157,9 @@ pub async fn open_for(
     if registry.store().is_shared() {
         open(data, registry, &names).await
     } else {
-        Pki::open(data, &names, clock::now())
+        let pki = Pki::open(data, &names, clock::now())?;
+        // A store that came from etcd has it, and whoever may read Secrets would read the authority's key there for nothing.
+        remove(registry).await?;
+        Ok(pki)
     }
 }
