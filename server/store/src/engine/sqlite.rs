@@ -124,6 +124,13 @@ impl Sqlite {
         let mut head = head::Head::open(&options.head())?;
         let told = head.read()?;
         let loaded = load::load(&mut connection, told, indexer::found(&options.path))?;
+        if told.is_none() && loaded.index.revision > 0 {
+            let file = options.head();
+            tracing::warn!(
+                file = %file.display(),
+                "the note of the newest revision is missing or damaged: an older database in its place would not be noticed"
+            );
+        }
         let mark = head::Mark { revision: loaded.index.revision, chain: loaded.chain };
         if told != Some(mark) {
             head.note(mark);

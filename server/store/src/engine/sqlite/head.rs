@@ -37,7 +37,7 @@ impl Head {
         Ok(Head { file, noted: None, written: None })
     }
 
-    /// What the file says; `None` when it is new or was cut by a crash while being written, and so proves nothing.
+    /// What the file says; `None` when it is new, damaged, or was cut by a crash while being written: it proves nothing then.
     pub(super) fn read(&mut self) -> Result<Option<Mark>> {
         let mut bytes = [0; LENGTH];
         match self.file.read_exact_at(&mut bytes, 0) {
@@ -46,11 +46,7 @@ impl Head {
         }
         let number = |at: usize| bytes[at..at + 8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         let mark = Mark { revision: number(0), chain: Chain(number(8)) };
-        if encode(mark) != bytes {
-            tracing::warn!("the side file of the database is damaged, starting without it");
-            return Ok(None);
-        }
-        Ok(Some(mark))
+        Ok((encode(mark) == bytes).then_some(mark))
     }
 
     /// Remembers a durable revision.
