@@ -210,25 +210,33 @@ fn a_database_of_somebody_else_or_on_a_disk_that_cannot_be_written_is_refused_a1
 }
 
 #[test]
-fn no_write_is_answered_into_a_file_that_was_replaced_a10() {
-    for suffix in ["", "-wal"] {
+fn no_write_is_answered_into_a_file_that_was_taken_away_or_replaced_a10() {
+    for (suffix, replaced) in [("", true), ("-wal", true), ("", false), ("-wal", false)] {
         let mut otter = otter();
         otter.kubectl(&["create", "configmap", "before"]).ok();
         let path = otter.data_dir().join(format!("otternauts.db{suffix}"));
-        let copy = path.with_extension("copy");
-        std::fs::copy(&path, &copy).expect("copied");
-        std::fs::rename(&copy, &path).expect("put in its place");
+        let away = path.with_extension("away");
+        if replaced {
+            std::fs::copy(&path, &away).expect("copied");
+            std::fs::rename(&away, &path).expect("put in its place");
+        } else {
+            std::fs::rename(&path, &away).expect("taken away");
+        }
+        let case = format!("otternauts.db{suffix}, replaced: {replaced}");
         let ran = otter.curl_admin(
             MAPS,
             &["-H", "Content-Type: application/json", "--data-binary", r#"{"metadata":{"name":"after"}}"#],
         );
-        assert!(ran.code != 0, "{suffix}: answered {}", ran.stdout);
+        assert!(ran.code != 0, "{case}: answered {}", ran.stdout);
         until("the process to stop", PATIENCE, || {
             if otter.log().contains("was taken away or replaced while it was open") { Ok(()) } else { Err(otter.log()) }
         });
         // What was not answered may be lost; nothing else is.
         otter.kill();
+        if !replaced {
+            std::fs::rename(&away, &path).expect("brought back");
+        }
         otter.boot();
-        assert!(names(&otter.curl_admin(MAPS, &[]).json()).contains(&"before".to_owned()));
+        assert!(names(&otter.curl_admin(MAPS, &[]).json()).contains(&"before".to_owned()), "{case}");
     }
 }

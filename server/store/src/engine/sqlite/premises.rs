@@ -105,8 +105,11 @@ impl Premises {
             return Some(&self.database);
         }
         let log = identity(&self.log);
-        let known = *self.files[1].get_or_insert(log?);
-        (log != Some(known)).then_some(&*self.log)
+        if self.files[1].is_none() {
+            self.files[1] = log;
+        }
+        // SQLite itself removes it only when the last connection closes, and ours is open.
+        (log != self.files[1]).then_some(&*self.log)
     }
 }
 
@@ -145,6 +148,10 @@ mod tests {
         std::fs::rename(&log, directory.path().join("old")).unwrap();
         std::fs::write(&log, "22").unwrap();
         assert_eq!(premises.lost(), Some(&*log));
+        std::fs::rename(directory.path().join("old"), &log).unwrap();
+        assert_eq!(premises.lost(), None);
+        std::fs::rename(&log, directory.path().join("old")).unwrap();
+        assert_eq!(premises.lost(), Some(&*log), "it was there");
         std::fs::rename(directory.path().join("old"), &log).unwrap();
         assert_eq!(premises.lost(), None);
         std::fs::remove_file(&database).unwrap();

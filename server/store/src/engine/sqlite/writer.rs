@@ -277,12 +277,7 @@ impl Writer {
             }
             written => written?,
         };
-        if let Some(path) = self.files.premises.lost() {
-            // What was just written is in a file that nobody will find: it is not answered (A10).
-            let path = path.display();
-            tracing::error!(%path, "a file of the database was taken away or replaced while it was open: stopping at once");
-            std::process::abort();
-        }
+        self.stop_if_lost();
         self.chain = chain;
         self.files.head.note(Mark { revision: batch.revision, chain });
         self.visible.observer.committed(batch.rows.len(), started.elapsed());
@@ -296,6 +291,15 @@ impl Writer {
         self.ages.record(batch.revision, bytes, (self.clock)());
         self.files.scrubber.wrote(bytes, &self.visible);
         Ok(())
+    }
+
+    /// What was just written into a file that nobody will find is not answered (A10).
+    fn stop_if_lost(&mut self) {
+        if let Some(path) = self.files.premises.lost() {
+            let path = path.display();
+            tracing::error!(%path, "a file of the database was taken away or replaced while it was open: stopping at once");
+            std::process::abort();
+        }
     }
 
     fn write(&mut self, batch: &Batch) -> rusqlite::Result<Chain> {
@@ -335,12 +339,14 @@ impl Writer {
             transaction.prepare_cached(SET_META)?.execute(params![name, value])?;
             transaction.commit()
         };
-        match write(&mut self.files.connection).map_err(|error| failure("meta", error)) {
+        let written = match write(&mut self.files.connection).map_err(|error| failure("meta", error)) {
             Err(Error::Full) if self.found_full() => {
                 write(&mut self.files.connection).map_err(|error| failure("meta", error))
             }
             written => written,
-        }
+        };
+        self.stop_if_lost();
+        written
     }
 
     /// Where the log is now.
