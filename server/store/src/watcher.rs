@@ -1,6 +1,7 @@
 //! One watch: a cursor that reads the hub's window, or the log when it is further behind.
 
 use crate::engine::BodyRef;
+use crate::engine::sqlite::SHORT;
 use crate::error::{Error, Result};
 use crate::event::{Event, WatchItem};
 use crate::hub::{Pending, Seat};
@@ -13,8 +14,9 @@ use crate::store::Inner;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many rows of history are read at a time.
+/// How much of history is delivered at a time: so many rows, or about so many bytes of them, but never half a revision.
 const HISTORY_ROWS: usize = 256;
+const HISTORY_BYTES: usize = 1 << 20;
 /// After so many rows of history without an event, the watcher reports how far it is.
 const SILENT_ROWS: usize = 16 * HISTORY_ROWS;
 
@@ -131,30 +133,56 @@ struct History {
 
 /// Changes of a range above a revision, read from the log.
 fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
-    let (places, cursor) = {
+    let (places, newest) = {
         let index = inner.visible.index.read();
         if after < index.oldest {
             return Err(Error::Compacted { asked: after, oldest: index.oldest });
         }
         let places = index.history(&range.resource, after, HISTORY_ROWS);
         let complete = places.len() < HISTORY_ROWS;
-        let last = places.last().map_or(after, |place| place.revision());
-        (places, if complete { index.revision.max(after) } else { last })
+        (places, complete.then_some(index.revision.max(after)))
     };
-    match read(inner, range, &places)? {
-        Some(events) => Ok(History { events, rows: places.len(), cursor }),
-        None => {
+    let mut history = History { events: Vec::new(), rows: 0, cursor: after };
+    let (mut known, mut bytes, mut at_once) = (HashMap::new(), 0, 1);
+    let mut rest = &places[..];
+    // Few at first, so that large objects are not read only to be dropped.
+    while let Some(last) = rest.get(at_once - 1).or(rest.last()) {
+        if bytes >= HISTORY_BYTES {
+            return Ok(history);
+        }
+        let (now, later) = rest.split_at(rest.partition_point(|place| place.revision() <= last.revision()));
+        let Some(events) = read(inner, range, now, &mut known)? else {
             let oldest = inner.visible.oldest();
             if after >= oldest {
                 return Err(lost(after));
             }
-            Err(Error::Compacted { asked: after, oldest })
+            return Err(Error::Compacted { asked: after, oldest });
+        };
+        for event in events {
+            let begins = history.events.last().is_some_and(|last| last.revision != event.revision);
+            if begins && bytes >= HISTORY_BYTES {
+                history.cursor = event.revision - 1;
+                return Ok(history);
+            }
+            bytes += event.record.body.len() + event.previous.as_ref().map_or(0, |previous| previous.body.len());
+            history.events.push(event);
         }
+        history.rows += now.len();
+        history.cursor = last.revision();
+        at_once = (at_once * 2).min(SHORT);
+        rest = later;
     }
+    history.cursor = newest.unwrap_or(history.cursor);
+    Ok(history)
 }
 
-/// The events of rows; `None` when one that is needed is gone.
-fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc<Event>>>> {
+/// The events of rows; `None` when one that is needed is gone. `known`: what was read before, and now.
+fn read(
+    inner: &Inner,
+    range: &Range,
+    places: &[Place],
+    known: &mut HashMap<Place, Record>,
+) -> Result<Option<Vec<Arc<Event>>>> {
     let visible = &inner.visible;
     let mut rows: Vec<Row> = Vec::new();
     let mut found = 0;
@@ -174,20 +202,20 @@ fn read(inner: &Inner, range: &Range, places: &[Place]) -> Result<Option<Vec<Arc
     if found != places.len() {
         return Ok(None);
     }
-    let mut before: HashMap<Place, Record> = rows.iter().map(|row| (row.place, row.record())).collect();
+    known.extend(rows.iter().map(|row| (row.place, row.record())));
     let previous = rows.iter().map(|row| row.previous);
-    let mut missing: Vec<Place> = previous.filter(|place| !place.is_none() && !before.contains_key(place)).collect();
+    let mut missing: Vec<Place> = previous.filter(|place| !place.is_none() && !known.contains_key(place)).collect();
     missing.sort_unstable();
     inner.engine.rows(visible, Statement::History, &missing, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         let key = Key::new(range.resource.clone(), header.namespace, header.name);
         let revision = header.place.revision();
-        before.insert(header.place, Record { key, revision, body: body.bytes(), schema: header.schema });
+        known.insert(header.place, Record { key, revision, body: body.bytes(), schema: header.schema });
     })?;
     let mut events = Vec::with_capacity(rows.len());
     for row in &rows {
         let previous = match row.previous {
             Place::NONE => None,
-            place => match before.get(&place) {
+            place => match known.get(&place) {
                 Some(record) => Some(record.clone()),
                 None => return Ok(None),
             },

@@ -4,6 +4,7 @@ use super::factory::*;
 use crate::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
@@ -371,5 +372,36 @@ async fn lists_and_gets_of_the_newest_state_never_meet_a_compacted_row() {
             }
         }
         writer.await.unwrap();
+    }
+}
+
+/// P7: what a watch from an old revision is given at a time is bounded in bytes too, and nothing of it is left out or split.
+#[tokio::test]
+async fn history_of_large_objects_comes_in_small_parts() {
+    let large = "x".repeat(300_000);
+    for lab in Lab::all() {
+        let store = lab.open();
+        // Small ones first, so that their size says nothing of the others; then each replaced, two at once.
+        for number in 0..20 {
+            set(&store, &key("n", &format!("small{number}")), "x").await;
+        }
+        let mut revisions: Vec<_> = (1..=store.revision()).collect();
+        for round in 0..20 {
+            let both =
+                ["a", "b"].map(|name| put(&key("n", &format!("{name}{}", round % 5)), Precondition::None, &large));
+            let done = store.commit(both.to_vec()).await.unwrap();
+            revisions.extend([done.revision; 2]);
+        }
+        // More than the window holds comes from the log.
+        let mut watcher = store.watch(everything(), 0).await.unwrap();
+        let mut seen = Vec::new();
+        while seen.len() < revisions.len() {
+            let events = events(&mut watcher).await;
+            let bytes = |event: &Arc<Event>| event.record.body.len();
+            let held: usize = events.iter().map(bytes).sum();
+            assert!(held <= (1 << 20) + 2 * 300_100, "{held} bytes at once");
+            seen.extend(events.iter().map(|event| event.revision));
+        }
+        assert_eq!(seen, revisions);
     }
 }
