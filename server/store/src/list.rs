@@ -34,8 +34,10 @@ struct Plan {
 /// A page, and what of it cannot be read.
 type Read = (Page, Vec<Unreadable>);
 
-/// A page without the objects that are damaged, and these by name.
-pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Read> {
+/// A page without the objects that are damaged, and these by name. With a limit, it has so many bytes at most, or one object.
+pub(crate) async fn list(inner: &Arc<Inner>, list: List, bytes: usize) -> Result<Read> {
+    // Who sets no limit wants all of it.
+    let bound = if list.limit > 0 { bytes } else { usize::MAX };
     let list = Arc::new(list);
     for _ in 0..TRIES {
         let plan = plan(inner, &list)?;
@@ -43,7 +45,7 @@ pub(crate) async fn list(inner: &Arc<Inner>, list: List) -> Result<Read> {
         // So short a list is read on the calling thread.
         let short = plan.later.is_empty() && plan.entries.len() <= SHORT;
         let wanted = list.clone();
-        let page = inner.run(short, move |inner| fill(inner, &wanted, plan)).await?;
+        let page = inner.run(short, move |inner| fill(inner, &wanted, plan, bound)).await?;
         if let Some(page) = page {
             return Ok(page);
         }
@@ -95,7 +97,7 @@ fn plan(inner: &Inner, list: &List) -> Result<Plan> {
 }
 
 /// Reads the bodies; `None` when a row is gone.
-fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Read>> {
+fn fill(inner: &Inner, list: &List, plan: Plan, bound: usize) -> Result<Option<Read>> {
     let Plan { at, mut entries, later, mut remaining_after } = plan;
     if !later.is_empty() {
         let Some(before) = states_before(inner, list, &later)? else { return Ok(None) };
@@ -108,13 +110,19 @@ fn fill(inner: &Inner, list: &List, plan: Plan) -> Result<Option<Read>> {
     if more {
         entries.truncate(list.limit);
     }
-    let bound = if list.limit > 0 { PAGE_BYTES } else { usize::MAX };
     let (records, unreadable) = loop {
         match records(inner, &list.range.resource, &entries, bound)? {
-            Found::All(records, unreadable) => break (records, unreadable),
+            Found::All(mut records, unreadable) => {
+                let fit = fitting(&records, bound);
+                if fit < records.len() {
+                    records.truncate(fit);
+                    (more, remaining_after) = (true, None);
+                }
+                break (records, unreadable);
+            }
             Found::Gone => return Ok(None),
-            Found::TooMuch => {
-                entries.truncate(entries.len().div_ceil(4));
+            Found::TooMuch(most) => {
+                entries.truncate(most);
                 (more, remaining_after) = (true, None);
             }
         }
@@ -170,8 +178,18 @@ enum Found {
     All(Vec<Record>, Vec<Unreadable>),
     /// One of them is not there any more.
     Gone,
-    /// Together they are more bytes than one page may hold.
-    TooMuch,
+    /// Together they are more bytes than one page may hold: so many may fit.
+    TooMuch(usize),
+}
+
+/// How many records from the first on are within so many bytes; one always is.
+fn fitting(records: &[Record], bound: usize) -> usize {
+    let mut bytes = 0;
+    let over = records.iter().position(|record| {
+        bytes += record.body.len();
+        bytes > bound
+    });
+    over.map_or(records.len(), |over| over.max(1))
 }
 
 /// The records of entries, from the cache or the log; of one entry alone whatever its size.
@@ -180,19 +198,25 @@ fn records(inner: &Inner, resource: &Arc<str>, entries: &[Entry], bound: usize) 
     let missing = in_log_order((0..entries.len()).filter(|i| records[*i].is_none()).map(|i| (entries[i].2, i)));
     let mut bytes: usize = records.iter().flatten().map(|record| record.body.len()).sum();
     let mut unreadable: Vec<usize> = Vec::new();
-    for missing in missing.chunks(snapshot_rows()) {
+    let (mut rest, mut at_once) = (&missing[..], if bound == usize::MAX { snapshot_rows() } else { SHORT });
+    while !rest.is_empty() {
         if bytes > bound && entries.len() > 1 {
-            return Ok(Found::TooMuch);
+            // As many as fit on average of what was seen, but not nearly all again and again.
+            let fit = bound / (bytes / (entries.len() - rest.len())).max(1);
+            return Ok(Found::TooMuch(fit.clamp(1, entries.len().div_ceil(2))));
         }
-        let found = match read(inner, resource, entries, missing) {
+        // Few at first, so that large objects are not read only to be dropped.
+        let (now, later) = rest.split_at(at_once.min(rest.len()));
+        let found = match read(inner, resource, entries, now) {
             // One of them is damaged: which ones, and all others, are found one by one (P16).
-            Err(Error::Corrupt { .. }) => one_by_one(inner, resource, entries, missing, &mut unreadable)?,
+            Err(Error::Corrupt { .. }) => one_by_one(inner, resource, entries, now, &mut unreadable)?,
             found => found?,
         };
         for (i, record) in found {
             bytes += record.body.len();
             records[i] = Some(record);
         }
+        (rest, at_once) = (later, at_once.saturating_mul(4).min(snapshot_rows()));
     }
     unreadable.sort_unstable();
     let gone = (0..records.len()).any(|i| records[i].is_none() && unreadable.binary_search(&i).is_err());

@@ -8,7 +8,7 @@ use crate::engine::{BodyRef, Engine};
 use crate::error::{Error, Result, Unreadable};
 use crate::index::Index;
 use crate::key::{Key, Range, Revision};
-use crate::list::{list, lost};
+use crate::list::{PAGE_BYTES, list, lost};
 use crate::log::{Header, Place};
 use crate::observer::{Operation, Statement};
 use crate::record::{Committed, List, Op, Page, Precondition, Record, Write};
@@ -149,9 +149,15 @@ impl Store {
 
     /// [`Store::list`] of what this process last saw; see [`Store::get_seen`].
     pub async fn list_seen(&self, wanted: List) -> Result<Page> {
+        self.list_within(wanted, PAGE_BYTES).await
+    }
+
+    /// [`Store::list_seen`], a page with a limit holding no more than so many bytes, but one object always: for who keeps it in memory
+    /// until somebody takes it (P7).
+    pub async fn list_within(&self, wanted: List, bytes: usize) -> Result<Page> {
         let span = self.span("list", &wanted.range.resource);
         let (started, resource) = (Instant::now(), wanted.range.resource.clone());
-        let done = span.run(list(&self.inner, wanted)).await;
+        let done = span.run(list(&self.inner, wanted, bytes)).await;
         self.inner.visible.observer.operation(Operation::List, &resource, started.elapsed());
         match done? {
             (page, unreadable) if unreadable.is_empty() => Ok(page),
@@ -163,7 +169,7 @@ impl Store {
     /// Whatever of a page can be read, and what cannot: for those who must go on without it. The page may end with one that cannot.
     pub async fn readable(&self, wanted: List) -> Result<(Page, Vec<Unreadable>)> {
         self.inner.engine.fresh().await?;
-        list(&self.inner, wanted).await
+        list(&self.inner, wanted, PAGE_BYTES).await
     }
 
     /// Whether anything stored was found damaged since the start.

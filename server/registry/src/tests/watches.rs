@@ -146,6 +146,43 @@ async fn a_version_that_is_gone_is_an_error_event_and_the_end_row_w10() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_read_late_holds_little_and_tells_everything_p7() {
+    const MOST: usize = (1 << 20) + 500_000;
+    let world = world().await;
+    let before = world.registry.store().revision();
+    let large = "x".repeat(200_000);
+    let names: Vec<String> = (0..20).map(|number| format!("m{number:02}")).collect();
+    for name in &names {
+        let map = json!({"metadata": {"name": name}, "data": {"a": large}});
+        world.create("configmaps@default", map).await.expect("created");
+    }
+    let options = WatchOptions { allow_bookmarks: true, ..WatchOptions::default() };
+    let old = world.watch("configmaps@default", from(before)).await;
+    let state = world.watch("configmaps@default", options).await;
+    assert!(state.held() > 0);
+    // None of this is in the state as it was when the watch began.
+    world.merge("configmaps@default m19", json!({"data": {"a": "y"}})).await.expect("patched");
+    world.delete("configmaps@default m18").await.expect("deleted");
+    world.create("configmaps@default", config_map("later")).await.expect("created");
+    let added = names.iter().map(|name| format!("ADDED {name}"));
+    let after = ["MODIFIED m19", "DELETED m18", "ADDED later"].map(str::to_owned);
+    let end = ["BOOKMARK true".to_owned()];
+    for (mut session, end) in [(state, &end[..]), (old, &[])] {
+        let mut size = 0;
+        for text in added.clone().chain(end.iter().cloned()).chain(after.clone()) {
+            assert!(session.held() <= MOST, "{} bytes are held before {text}", session.held());
+            assert!(!end.contains(&text) || session.bookmark().is_none(), "the state is not told yet");
+            let event = soon(session.next()).await.unwrap_or_else(|| panic!("{text} before the end"));
+            assert_eq!(shown(&event), text);
+            if let WatchEvent::Added(bytes) = event {
+                size += bytes.len();
+            }
+        }
+        assert!(size > 20 * large.len(), "m19 is told as it was first");
+    }
+}
+
+#[tokio::test]
 async fn a_quiet_watch_is_marked_from_time_to_time_row_w13() {
     let world = world().await;
     let options = WatchOptions { allow_bookmarks: true, ..from(world.registry.store().revision()) };

@@ -16,6 +16,11 @@ use tokio::time::Instant;
 /// Row W13; tests do not wait a minute.
 const BOOKMARK_EVERY: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(60) };
 
+/// The state is read as it is taken: at first so many objects, then about as many as these bytes hold (P7).
+const FIRST: usize = 500;
+const MOST: usize = 4000;
+const STATE_BYTES: usize = 1 << 20;
+
 /// Where a watch begins.
 enum Start {
     /// Changes after this revision.
@@ -34,6 +39,9 @@ pub struct WatchSession {
     /// `None` once the watch is over.
     watcher: Option<Watcher>,
     initial: std::vec::IntoIter<Record>,
+    /// What of the initial state was not read yet, all as it was at one revision. It is gone with the history there, like what the
+    /// watcher is to say after it.
+    rest: Option<List>,
     /// The mark after the initial state, until it is sent.
     end_of_state: Option<WatchEvent>,
     ready: VecDeque<(WatchEvent, Option<std::time::Instant>)>,
@@ -63,6 +71,7 @@ impl Registry {
             selection,
             watcher: None,
             initial: Vec::new().into_iter(),
+            rest: None,
             end_of_state: None,
             ready: VecDeque::new(),
             committed: None,
@@ -89,19 +98,32 @@ impl WatchSession {
                     Some(revision) => self.registry.wait_for(revision).await?,
                     None => store.fresh().await.map_err(|e| store_status(&e))?,
                 }
-                let list = List { range: self.selection.range.clone(), at: None, after: None, limit: 0 };
-                let page = store.list_seen(list).await.map_err(|e| store_status(&e))?;
-                self.initial = page.records.into_iter();
+                let list = List { range: self.selection.range.clone(), at: None, after: None, limit: FIRST };
+                let revision = self.read_state(list).await.map_err(|e| store_status(&e))?;
                 if bookmark {
-                    let resource_version = page.revision.to_string();
+                    let resource_version = revision.to_string();
                     self.end_of_state = Some(WatchEvent::Bookmark { resource_version, initial_end: true });
                 }
-                page.revision
+                revision
             }
         };
         let watcher = store.watch(self.selection.range.clone(), after).await;
         self.watcher = Some(watcher.map_err(|error| watch_status(&error))?);
         Ok(())
+    }
+
+    /// Reads objects of the initial state, and answers its revision. Dropped halfway, nothing has changed.
+    async fn read_state(&mut self, list: List) -> Result<Revision, Error> {
+        let page = self.registry.inner.store.list_within(list.clone(), STATE_BYTES).await?;
+        let last = page.records.last().filter(|_| page.more);
+        self.rest = last.map(|last| {
+            let bytes: usize = page.records.iter().map(|record| record.body.len()).sum();
+            let each = (bytes / page.records.len()).max(1);
+            let after = Some((last.key.namespace.clone(), last.key.name.clone()));
+            List { at: Some(page.revision), after, limit: (STATE_BYTES / each).clamp(1, MOST), ..list }
+        });
+        self.initial = page.records.into_iter();
+        Ok(page.revision)
     }
 
     /// The next event, waiting for it; `None` when the watch is over. Minute bookmarks come by themselves; the caller owns the
@@ -110,6 +132,13 @@ impl WatchSession {
         loop {
             if let Some(event) = self.next_ready() {
                 return Some(event);
+            }
+            if let Some(rest) = self.rest.clone() {
+                if let Err(error) = self.read_state(rest).await {
+                    self.drop_state();
+                    self.take(Err(error));
+                }
+                continue;
             }
             let watcher = self.watcher.as_mut()?;
             tokio::select! {
@@ -134,6 +163,9 @@ impl WatchSession {
             if let Some(event) = self.next_ready() {
                 return Some(event);
             }
+            if self.rest.is_some() {
+                return None;
+            }
             let events = self.watcher.as_mut()?.ready()?;
             self.take(Ok(WatchItem::Events(events)));
         }
@@ -142,7 +174,8 @@ impl WatchSession {
     /// A bookmark for the end of a watch (row W13): the version up to which everything has been sent. `None` when the client did
     /// not ask for bookmarks.
     pub fn bookmark(&mut self) -> Option<WatchEvent> {
-        let settled = self.ready.is_empty() && self.initial.len() == 0 && self.end_of_state.is_none();
+        let stated = self.initial.len() == 0 && self.rest.is_none() && self.end_of_state.is_none();
+        let settled = self.ready.is_empty() && stated;
         if !self.bookmarks || !settled {
             return None;
         }
@@ -167,11 +200,13 @@ impl WatchSession {
                 Ok(bytes) => WatchEvent::Added(bytes),
                 Err(status) => {
                     self.watcher = None;
-                    self.initial = Vec::new().into_iter();
-                    self.end_of_state = None;
+                    self.drop_state();
                     WatchEvent::Error(status)
                 }
             });
+        }
+        if self.rest.is_some() {
+            return None;
         }
         if let Some(end) = self.end_of_state.take() {
             return Some(end);
@@ -179,6 +214,20 @@ impl WatchSession {
         let (event, committed) = self.ready.pop_front()?;
         self.committed = committed;
         Some(event)
+    }
+
+    fn drop_state(&mut self) {
+        (self.initial, self.rest, self.end_of_state) = (Vec::new().into_iter(), None, None);
+    }
+
+    /// The bytes that wait here for whoever reads the watch.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        let waiting = self.ready.iter().map(|(event, _)| match event {
+            WatchEvent::Added(bytes) | WatchEvent::Modified(bytes) | WatchEvent::Deleted(bytes) => bytes.len(),
+            WatchEvent::Bookmark { .. } | WatchEvent::Error(_) => 0,
+        });
+        self.initial.as_slice().iter().map(|record| record.body.len()).chain(waiting).sum()
     }
 
     fn take(&mut self, item: Result<WatchItem, Error>) {
