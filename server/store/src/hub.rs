@@ -134,6 +134,17 @@ impl Hub {
         }
     }
 
+    /// Lets go of the windows that nobody watches, of resources that are no more: names come and go for ever (P7).
+    pub(crate) fn keep(&self, there: impl Fn(&str) -> bool) {
+        // With the lock held a topic that only the map has cannot be joined or written to.
+        self.topics.write().retain(|resource, topic| Arc::strong_count(topic) > 1 || there(resource));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn topics(&self) -> usize {
+        self.topics.read().len()
+    }
+
     /// Joins the watchers of a range, in one step with the topic's newest event (R11).
     pub(crate) fn join(&self, range: &Range) -> Seat {
         let topic = self.topic(&range.resource);

@@ -73,8 +73,8 @@ impl Index {
         self.revision = self.revision.max(row.place.revision());
     }
 
-    /// Forgets history at or below `oldest`.
-    pub(crate) fn compact(&mut self, oldest: Revision) {
+    /// Forgets history at or below `oldest`. Answers whether a resource went with it.
+    pub(crate) fn compact(&mut self, oldest: Revision) -> bool {
         self.oldest = self.oldest.max(oldest);
         for resource in self.resources.values_mut() {
             while resource.history.front().is_some_and(|place| place.revision() <= oldest) {
@@ -84,7 +84,14 @@ impl Index {
                 resource.history.shrink_to(resource.history.len() * 2);
             }
         }
+        let before = self.resources.len();
         self.resources.retain(|_, resource| resource.count > 0 || !resource.history.is_empty());
+        self.resources.len() < before
+    }
+
+    /// Whether a resource has objects or history.
+    pub(crate) fn has(&self, resource: &str) -> bool {
+        self.resources.contains_key(resource)
     }
 
     /// The objects of a range after `after`, in the order namespace, name; at most `most`.

@@ -55,6 +55,14 @@ impl Visible {
         self.holds.lock().iter().copied().fold(target, Revision::min)
     }
 
+    /// Forgets history at or below `oldest`; of resources that have neither objects nor history then, everything.
+    pub(crate) fn compact(&self, oldest: Revision) {
+        let mut index = self.index.write();
+        if index.compact(oldest) {
+            self.hub.keep(|resource| index.has(resource));
+        }
+    }
+
     /// As [`Visible::publish`], and the cache has it.
     pub(crate) fn apply(&self, batch: &Batch, read: impl FnMut(Place) -> Option<Record>) {
         self.publish(batch, read);

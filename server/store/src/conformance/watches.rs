@@ -405,3 +405,28 @@ async fn history_of_large_objects_comes_in_small_parts() {
         assert_eq!(seen, revisions);
     }
 }
+
+/// P7: kinds come and go under new names; what was kept of them for watchers goes with them.
+#[tokio::test]
+async fn of_a_resource_that_is_gone_nothing_is_kept_unless_it_is_watched() {
+    for lab in ["memory", "sqlite"].map(Lab::of) {
+        let store = lab.open();
+        let of = |number: u32| Key::new(format!("kind{number}.example.com"), "n", "one");
+        let mut watched = store.watch(Range::resource(of(0).resource), 0).await.unwrap();
+        for number in 0..20 {
+            set(&store, &of(number), "x").await;
+            remove(&store, &of(number), "x").await;
+        }
+        set(&store, &key("n", "stays"), "x").await;
+        assert_eq!(store.inner.visible.hub.topics(), 21);
+        store.forget(store.revision()).await.unwrap();
+        assert_eq!(store.inner.visible.hub.topics(), 2, "what is there, and what is watched");
+        // Who comes back, or comes anew, hears of everything.
+        let mut anew = store.watch(Range::resource(of(1).resource), store.revision()).await.unwrap();
+        for number in [0, 1] {
+            set(&store, &of(number), "again").await;
+        }
+        assert_eq!(take(&mut anew, 1).await.len(), 1);
+        assert_eq!(take(&mut watched, 3).await.len(), 3, "its window was kept");
+    }
+}

@@ -81,7 +81,7 @@ impl Memory {
             let history = rows.range(Place::last_of(oldest)..=Place::last_of(target));
             let step = Step::plan(history.map(|(place, row)| (*place, row.kind, row.previous)), target);
             oldest = step.oldest;
-            visible.index.write().compact(oldest);
+            visible.compact(oldest);
             for (_, place) in step.gone {
                 rows.remove(&place);
             }

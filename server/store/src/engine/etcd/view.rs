@@ -246,7 +246,7 @@ impl View {
             let most = applied.trail.len() * 2;
             applied.trail.shrink_to(most);
         }
-        self.visible.index.write().compact(oldest);
+        self.visible.compact(oldest);
     }
 
     /// Starts over with what [`crate::engine::etcd::load`] found, which is newer than what is applied.

@@ -171,7 +171,7 @@ impl Writer {
         }
         // Before the rows go: a reader that misses one then finds out why. Too high a floor after a failure is harmless,
         // because the next step begins where the last one that was committed ended (C6).
-        self.visible.index.write().compact(step.oldest);
+        self.visible.compact(step.oldest);
         point("before-compaction-commit");
         transaction.commit()?;
         point("after-compaction-commit");
