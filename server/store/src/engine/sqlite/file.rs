@@ -85,9 +85,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Opens the one writable connection, making the file when it is missing.
 pub(super) fn open(path: &Path) -> Result<Connection> {
-    if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(Refused::OldSqlite(rusqlite::version()).into());
-    }
+    check_version(rusqlite::version_number(), rusqlite::version())?;
     // Made here and not by SQLite, so that nobody else can read it from the first moment on.
     let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     drop(made.map_err(|error| Error::Engine(Box::new(error)))?);
@@ -100,6 +98,10 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     make_tables(&connection)?;
     point("tables");
     Ok(connection)
+}
+
+fn check_version(number: i32, version: &'static str) -> Result<(), Refused> {
+    if number < OLDEST_SQLITE { Err(Refused::OldSqlite(version)) } else { Ok(()) }
 }
 
 /// Refuses files of other programs and of newer versions before anything is changed.
@@ -192,4 +194,25 @@ fn make_tables(connection: &Connection) -> Result<()> {
         "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {LAYOUT}; COMMIT;"
     );
     connection.execute_batch(&script).map_err(engine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_that_can_corrupt_the_file_is_refused_r1() {
+        for (number, version, taken) in [
+            (3_007_000, "3.7.0", false),
+            (3_050_004, "3.50.4", false),
+            (3_051_002, "3.51.2", false),
+            (3_051_003, "3.51.3", true),
+            (3_052_000, "3.52.0", true),
+            (4_000_000, "4.0.0", true),
+        ] {
+            let said = check_version(number, version).err().map(|refused| refused.to_string());
+            assert_eq!(said, (!taken).then(|| format!("SQLite {version} is too old, 3.51.3 is needed")));
+        }
+        assert!(check_version(rusqlite::version_number(), rusqlite::version()).is_ok(), "the one we come with");
+    }
 }
