@@ -1,10 +1,13 @@
 //! The controllers: in this process beside the API, or apart with a kubeconfig.
 
 use crate::config::{Controller, Controllers};
+use crate::inside::SYSTEM_NAMESPACE;
+use crate::leadership::Elector;
 use crate::shutdown::Signals;
-use crate::{deeds, inside};
+use crate::{deeds, duties, inside};
 use anyhow::Context as _;
 use otternauts_fleet::Fleet;
+use otternauts_fleet::fence::Right;
 use otternauts_healing::Audit;
 use otternauts_http::Api;
 use otternauts_telemetry::{LogFormat, Metrics};
@@ -150,17 +153,30 @@ async fn run(
 pub async fn run_apart(args: ControllersArgs) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let which = Controllers::parse(&args.controllers)?;
-    let client = kube::Client::try_from(kube_config(&args).await?).context("cannot use the kubeconfig")?;
+    let config = kube_config(&args).await?;
+    // Where the replicas of the server have it too: of all there are, one acts (P11, R19).
+    let mut system = config.clone();
+    SYSTEM_NAMESPACE.clone_into(&mut system.default_namespace);
+    let system = kube::Client::try_from(system).context("cannot use the kubeconfig")?;
+    let client = kube::Client::try_from(config).context("cannot use the kubeconfig")?;
     let version = client.apiserver_version().await.context("cannot reach the API server")?;
     tracing::info!(server = %version.git_version, "controllers start");
     let stop = CancellationToken::new();
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
     let tracing = crate::serve::start_tracing(&metrics)?;
-    let fleet = Fleet::new(metrics);
-    let running = start(&which, |_| client.clone(), &fleet, &deeds::to_log(), &stop);
+    let fleet = Fleet::new(Arc::clone(&metrics));
+    fleet.set_right(Right::None);
+    let elector = Elector::new(system, duties::CONTROLLERS, duties::identity(), metrics);
     signals.watch(stop.clone());
-    stop.cancelled().await;
-    running.finish().await;
+    let control = |term, ended: CancellationToken| {
+        let (which, client, its) = (which.clone(), client.clone(), fleet.clone());
+        duties::lead(fleet.clone(), term, async move {
+            let running = start(&which, |_| client.clone(), &its, &deeds::to_log(), &ended);
+            ended.cancelled().await;
+            running.finish().await;
+        })
+    };
+    elector.run(stop, control).await;
     if let Some(tracing) = tracing {
         tokio::task::spawn_blocking(|| tracing.finish()).await.context("cannot end tracing")?;
     }

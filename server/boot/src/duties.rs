@@ -2,7 +2,7 @@
 
 use crate::config::Controllers;
 use crate::controllers;
-use crate::leadership::{Elector, Term};
+use crate::leadership::{self, Elector, Term};
 use crate::scheduled::Scheduled;
 use crate::{inside, process};
 use otternauts_fleet::Fleet;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The Leases, in the system namespace. Two, because a replica may run without controllers.
 const HOUSEKEEPING: &str = "otternauts-housekeeping";
-const CONTROLLERS: &str = "otternauts-controllers";
+pub const CONTROLLERS: &str = "otternauts-controllers";
 
 #[derive(Clone)]
 pub struct Duties {
@@ -35,7 +35,11 @@ impl Duties {
     /// Until `stop`; then every step that was begun is ended.
     pub async fn run(self, stop: CancellationToken) {
         if !self.registry.store().is_shared() {
-            let (keep, control) = (Box::pin(self.clone().keep_house(stop.clone())), self.control(stop));
+            let keep = Box::pin(self.clone().keep_house(stop.clone()));
+            let control = async {
+                self.claim(!self.controllers.0.is_empty(), &stop).await;
+                self.clone().control(stop.clone()).await;
+            };
             tokio::join!(keep, control);
             return;
         }
@@ -51,15 +55,21 @@ impl Duties {
             async move { Box::pin(duties.keep_house(ended)).await }
         });
         let controlling = async {
+            // It may be as a server left it that had the store for itself.
+            self.claim(false, &stop).await;
             if self.controllers.0.is_empty() {
                 return;
             }
             let elector = self.elector(CONTROLLERS, &identity);
-            elector.run(stop.clone(), |term, ended| self.clone().lead(term, ended)).await;
+            elector.run(stop.clone(), |term, ended| lead(self.fleet.clone(), term, self.clone().control(ended))).await;
         };
         tokio::join!(housekeeping, controlling);
         // A panic in it has been told by now.
         let _ended = noting.await;
+    }
+
+    async fn claim(&self, own: bool, stop: &CancellationToken) {
+        leadership::claim(inside::own_client(self.api.clone()), CONTROLLERS, own, stop).await;
     }
 
     fn elector(&self, lease: &'static str, identity: &str) -> Elector {
@@ -76,21 +86,20 @@ impl Duties {
         tokio::join!(house, backups);
     }
 
-    /// Controllers may change servers for this term, and no longer.
-    async fn lead(self, term: Term, ended: CancellationToken) {
-        let (number, lasts) = (term.number, Arc::new(move || term.lasts()));
-        self.fleet.set_right(Right::Leader(fence::Term { number, lasts }));
-        let fleet = self.fleet.clone();
-        // Also when this is dropped in the middle.
-        let _closes = Closes(fleet);
-        self.control(ended).await;
-    }
-
     async fn control(self, stop: CancellationToken) {
         let running = controllers::spawn(&self.controllers, &self.api, &self.fleet, &self.deeds, &stop);
         stop.cancelled().await;
         running.finish().await;
     }
+}
+
+/// Controllers that may change servers for this term, and no longer (R19).
+pub async fn lead(fleet: Fleet, term: Term, control: impl Future<Output = ()>) {
+    let (number, lasts) = (term.number, Arc::new(move || term.lasts()));
+    fleet.set_right(Right::Leader(fence::Term { number, lasts }));
+    // Also when this is dropped in the middle.
+    let _closes = Closes(fleet);
+    control.await;
 }
 
 /// Takes the right to change servers away.
@@ -103,7 +112,7 @@ impl Drop for Closes {
 }
 
 /// The host's name for people, and what makes it like no other: a process that starts again is another candidate.
-fn identity() -> String {
+pub fn identity() -> String {
     let random: [u8; 8] = otternauts_auth::random_bytes().unwrap_or_default();
     let host = process::hostname().unwrap_or_else(|| "otter".to_owned());
     format!("{host}_{:016x}", u64::from_be_bytes(random) ^ u64::from(std::process::id()))

@@ -4,10 +4,12 @@
 //! whoever holds it stops when it could not renew it for a shorter time, measured here too. The replica that stops has those seconds
 //! to stop in; what it may still send to servers carries the term's number, and a server that knows a higher one refuses (R19).
 
+mod claim;
 mod lease;
 #[cfg(test)]
 mod tests;
 
+pub use claim::claim;
 use lease::{Observed, Wanted, next};
 use otternauts_telemetry::Metrics;
 use std::sync::Arc;

@@ -162,6 +162,60 @@ async fn controllers_whose_watches_are_late_do_nothing_twice_and_overwrite_nothi
     assert!(relay.late() > rounds && report.made > 2 && report.told > 0, "{report:?}");
 }
 
+#[test]
+fn of_all_controllers_that_run_apart_or_inside_one_acts_p11() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+    let start = |otter: &Otter, name: &str| {
+        let apart = Controllers::start(&otter.data_dir().join("admin.kubeconfig"), &directory.path().join(name));
+        until("it to reach the server", PATIENCE, || log(name).contains("controllers start").then_some(()).ok_or("no"));
+        apart
+    };
+    let acts = |name: &str| log(name).contains("a controller starts");
+    let until_acts = |name: &str| until("it to act", PATIENCE, || acts(name).then_some(()).ok_or_else(|| log(name)));
+    let mut wish = Wish { image: 10, port: 2, setting: 0 };
+    let mut done = |otter: &Otter| {
+        wish.port += 1;
+        wish.server(otter);
+        until("somebody to look at the Server", PATIENCE, || {
+            let server = get(otter, SERVER);
+            let told = server["status"]["lastError"].as_str().is_some_and(|said| said.contains(&wish.port.to_string()));
+            told.then_some(()).ok_or(server)
+        });
+    };
+
+    let mut otter = otter();
+    let first = start(&otter, "first");
+    until_acts("first");
+    let second = start(&otter, "second");
+    done(&otter);
+    assert!(!acts("second"), "the first has not ended:\n{}", log("second"));
+    drop(first);
+    until_acts("second");
+    done(&otter);
+    drop(second);
+    otter.stop();
+
+    // A server that nobody shares the store with has its own, from its start on and after a crash.
+    let mut otter = crate::whole();
+    let holder = |otter: &Otter| {
+        let lease = "/apis/coordination.k8s.io/v1/namespaces/otternauts-system/leases/otternauts-controllers";
+        until("the Lease", PATIENCE, || match get(otter, lease)["spec"]["holderIdentity"].as_str() {
+            Some("otter serve") => Ok(()),
+            other => Err(other.map(str::to_owned)),
+        });
+    };
+    holder(&otter);
+    let apart = start(&otter, "apart");
+    done(&otter);
+    otter.kill();
+    otter.boot();
+    holder(&otter);
+    done(&otter);
+    assert!(!acts("apart"), "the server has its own:\n{}", log("apart"));
+    drop(apart);
+}
+
 /// Something is asked for, or somebody touches an object without asking for anything.
 fn disturb(otter: &Otter, wish: &mut Wish, dice: &mut Dice) {
     match dice.below(6) {
