@@ -43,6 +43,31 @@ async fn forgotten_history_is_gone_from_the_log_and_newer_history_is_not() {
 }
 
 #[tokio::test]
+async fn what_history_after_the_forgotten_replaced_is_still_the_state_before() {
+    for lab in Lab::all() {
+        let store = lab.open();
+        let (a, b) = (key("ns", "a"), key("ns", "b"));
+        let first = set(&store, &a, "a1").await;
+        set(&store, &a, "a2").await;
+        let upto = set(&store, &b, "b1").await;
+        set(&store, &a, "a3").await;
+        let gone = remove(&store, &b, "b2").await;
+        store.forget(upto).await.unwrap();
+        assert_eq!(store.oldest(), upto);
+        let before = [text("a2", first + 1), text("b1", upto)];
+        let page = store.list(List { at: Some(upto), ..list_of(everything()) }).await.unwrap();
+        assert_eq!(page.records.into_iter().map(|record| record.body).collect::<Vec<_>>(), before);
+        let mut watcher = store.watch(everything(), upto).await.unwrap();
+        let told = take(&mut watcher, 2).await;
+        let told: Vec<Bytes> = told.iter().filter_map(|event| Some(event.previous.as_ref()?.body.clone())).collect();
+        assert_eq!(told, before);
+        let rows = [&before[0], &text("a3", upto + 1), &before[1], &text("b2", gone)].map(String::clone);
+        assert_eq!(scanned(&store).await, rows, "and nothing that nobody needs");
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_held_revision_stays_listable_until_it_is_let_go() {
     for lab in Lab::all() {
         let lab = lab.keeping(2);

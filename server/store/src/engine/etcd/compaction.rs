@@ -173,13 +173,17 @@ impl Compaction {
     }
 }
 
-/// Rows of before the history that are nobody's newest state.
+/// Rows of before the history that are nobody's newest state, and that no row of history has replaced: what it names as the state
+/// before is read by who lists or watches from before it.
 async fn leftovers(view: &View) -> Result<Vec<Place>> {
-    let (oldest, live) = {
+    let (oldest, needed) = {
+        let applied = view.applied.lock();
         let index = view.visible.index.read();
         let resources = index.counts().into_iter().map(|(resource, _)| resource);
-        let places = resources.flat_map(|resource| index.walk(&Range::resource(resource), None, usize::MAX));
-        (index.oldest, places.map(|(_, _, place)| place).collect::<HashSet<Place>>())
+        let newest = resources.flat_map(|resource| index.walk(&Range::resource(resource), None, usize::MAX));
+        let newest = newest.map(|(_, _, place)| place);
+        let before = applied.trail.iter().map(|(_, _, previous)| *previous);
+        (index.oldest, newest.chain(before).collect::<HashSet<Place>>())
     };
     let mut found = Vec::new();
     let mut key = view.keys.row(Place::NONE);
@@ -188,7 +192,7 @@ async fn leftovers(view: &View) -> Result<Vec<Place>> {
         let range = RangeRequest { key, range_end: range_end.clone(), limit: SWEEP, revision: 0, keys_only: true };
         let page = view.client.range(range).await.map_err(Trouble::of_read)?;
         let places: Vec<Place> = page.kvs.iter().filter_map(|kv| view.keys.place(&kv.key)).collect();
-        found.extend(places.iter().filter(|place| !live.contains(*place)));
+        found.extend(places.iter().filter(|place| !needed.contains(*place)));
         match places.last() {
             Some(last) if page.more => key = view.keys.row(Place(last.0 + 1)),
             _ => return Ok(found),
