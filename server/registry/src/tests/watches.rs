@@ -1,6 +1,7 @@
 //! Section 1.15.
 
 use super::*;
+use otternauts_store::{Event, EventKind, List, Range, WatchItem};
 
 fn shown(event: &WatchEvent) -> String {
     let name = |kind: &str, bytes: &Bytes| {
@@ -74,6 +75,31 @@ async fn selectors_turn_changes_into_comings_and_goings_rows_w8_w9() {
     let left: Value = serde_json::from_slice(&bytes).expect("JSON");
     assert_eq!(left["metadata"]["labels"]["x"], "1", "the old object with the new version");
     expect(&mut named, &["ADDED a", "MODIFIED a", "MODIFIED a", "MODIFIED a", "DELETED a"]).await;
+}
+
+#[tokio::test]
+async fn who_sees_a_part_lists_anew_after_a_change_of_what_could_not_be_read_row_w8() {
+    let world = world().await;
+    world.create("configmaps@default", config_map("a")).await.expect("created");
+    let store = world.registry.store();
+    let range = Range::resource("configmaps");
+    let page = store.list(List { range, at: None, after: None, limit: 0 }).await.expect("a list");
+    let record = page.records.into_iter().find(|record| &*record.key.name == "a").expect("it is there");
+    for (kind, word) in [(EventKind::Updated, "MODIFIED a"), (EventKind::Deleted, "DELETED a")] {
+        let (key, revision, record) = (record.key.clone(), page.revision + 1, record.clone());
+        let unread = Arc::new(Event { revision, key, kind, record, previous: None, committed: None });
+        let told = |mut session: WatchSession| {
+            session.take(Ok(WatchItem::Events(vec![Arc::clone(&unread)])));
+            session
+        };
+        let part = WatchOptions { labels: LabelSelector::parse("x=1").expect("valid"), ..from(page.revision) };
+        let mut part = told(world.watch("configmaps@default", part).await);
+        let error = soon(part.next()).await.map(|event| shown(&event)).expect("it is told");
+        assert!(error.starts_with("ERROR 410 "), "{kind:?}: {error}");
+        assert!(soon(part.next()).await.is_none(), "and the watch is over");
+        // Who sees everything has seen it before.
+        expect(&mut told(world.watch("configmaps@default", from(page.revision)).await), &[word]).await;
+    }
 }
 
 #[tokio::test]

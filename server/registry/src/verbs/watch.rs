@@ -230,7 +230,7 @@ impl WatchSession {
         self.initial.as_slice().iter().map(|record| record.body.len()).chain(waiting).sum()
     }
 
-    fn take(&mut self, item: Result<WatchItem, Error>) {
+    pub(crate) fn take(&mut self, item: Result<WatchItem, Error>) {
         let events = match item {
             Ok(WatchItem::Progress(_)) => return,
             Ok(WatchItem::Events(events)) => events,
@@ -258,18 +258,17 @@ impl WatchSession {
     /// Rows W7 and W8: what a change is to somebody who sees only what the selectors choose.
     fn shown(&self, event: &Event) -> Result<Option<WatchEvent>, Status> {
         let chosen = |record: &Record| self.selection.matches(&self.shape, record);
+        let unread = event.kind != EventKind::Created && event.previous.is_none();
+        if unread && !self.selection.is_everything() {
+            // Nobody can say whether it was chosen.
+            return Err(Status::expired("an object was changed or deleted whose state before could not be read"));
+        }
         let before = match &event.previous {
             Some(previous) => chosen(previous)?,
-            None => false,
+            None => unread,
         };
-        if event.kind == EventKind::Deleted && event.previous.is_none() && !self.selection.is_everything() {
-            // It was deleted unread: nobody can say whether it was chosen.
-            return Err(Status::expired("an object was deleted that could not be read"));
-        }
         if event.kind == EventKind::Deleted {
-            // The last state is the state before, unless the store did not keep that.
-            let seen = if event.previous.is_some() { before } else { chosen(&event.record)? };
-            return Ok(if seen { Some(WatchEvent::Deleted(self.shape.serve(&event.record)?)) } else { None });
+            return Ok(if before { Some(WatchEvent::Deleted(self.shape.serve(&event.record)?)) } else { None });
         }
         let after = chosen(&event.record)?;
         Ok(match (before, after) {
