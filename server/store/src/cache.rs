@@ -95,6 +95,12 @@ impl Cache {
         }
     }
 
+    /// Takes over what another has, and lets go of everything else.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn replace(&self, other: Cache) {
+        *self.state.write() = other.state.into_inner();
+    }
+
     /// Lets go of a row that is no longer the newest of its object.
     #[cfg(any(test, feature = "etcd"))]
     pub(crate) fn remove(&self, place: Place) {

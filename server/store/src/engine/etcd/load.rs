@@ -1,5 +1,6 @@
 //! Start: the index is built from all rows, read at one revision of etcd, page by page.
 
+use crate::cache::Cache;
 use crate::engine::etcd::client::Trouble;
 use crate::engine::etcd::proto::{RangeRequest, get};
 use crate::engine::etcd::row::{FORMAT, Head};
@@ -21,6 +22,8 @@ const TRIES: usize = 5;
 pub(super) struct Loaded {
     pub head: Head,
     pub index: Index,
+    /// Bodies that were read on the way.
+    pub cache: Cache,
     pub trail: VecDeque<Step>,
     pub history_bytes: u64,
     /// Rows that a compaction left behind when it was cut short.
@@ -106,7 +109,8 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
         None => Head::default(),
     };
     let (trail, left) = (VecDeque::new(), Vec::new());
-    let mut loaded = Loaded { head, index: Index::new(head.oldest), trail, history_bytes: 0, left };
+    let (index, cache) = (Index::new(head.oldest), Cache::default());
+    let mut loaded = Loaded { head, index, cache, trail, history_bytes: 0, left };
     let mut from = view.keys.row(Place::NONE);
     loop {
         let range =
@@ -120,7 +124,7 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
         for kv in page.kvs {
             last = Some(view.stored(&kv.key, kv.value)?).map(|stored| {
                 let place = stored.row.place;
-                take_in(view, &mut loaded, &stored.row);
+                take_in(&mut loaded, &stored.row);
                 place
             });
         }
@@ -133,11 +137,11 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
     Ok(loaded)
 }
 
-fn take_in(view: &View, loaded: &mut Loaded, row: &crate::log::Row) {
+fn take_in(loaded: &mut Loaded, row: &crate::log::Row) {
     let old = row.place.revision() <= loaded.head.oldest;
     let replaced = loaded.index.get(&row.key);
     if let Some(place) = replaced {
-        view.visible.cache.remove(place);
+        loaded.cache.remove(place);
         if old {
             loaded.left.push(place);
         }
@@ -150,7 +154,7 @@ fn take_in(view: &View, loaded: &mut Loaded, row: &crate::log::Row) {
     match row.kind {
         EventKind::Deleted if old => loaded.left.push(row.place),
         EventKind::Deleted => {}
-        _ => view.visible.cache.put(row.place, row.record()),
+        _ => loaded.cache.put(row.place, row.record()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::conformance::factory::{cluster, everything, key, list_of, put, set, take, text};
 use crate::engine::Engine;
-use crate::engine::etcd::proto::{TxnRequest, put as put_key};
+use crate::engine::etcd::proto::{TxnRequest, delete as delete_key, put as put_key};
 use crate::engine::etcd::row::{Head, Keys};
 use crate::*;
 use otternauts_harness::{Etcd, EtcdTls};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 fn options(endpoints: Vec<String>, prefix: &str) -> EtcdOptions {
@@ -204,6 +205,50 @@ async fn a_history_that_went_back_is_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_went_back_and_grew_past_what_was_seen_is_not_joined() {
+    let Some(options) = shared() else { return };
+    let store = Store::etcd(options.clone()).unwrap();
+    let seen = |name: &str| key("default", name);
+    for round in 0..10 {
+        set(&store, &seen(&format!("old{round}")), "of the first history").await;
+    }
+    let view = engine(&store).view.clone();
+    // As etcd's operator leaves it who restores a backup: the newest rows are gone.
+    let restored = async move {
+        let at = |revision| crate::log::Place::new(revision, 0);
+        let kept = view.rows(&[at(7)]).await?.remove(0);
+        let head = Head { revision: 7, oldest: 0, nonce: kept.nonce };
+        let mut success = vec![put_key(view.keys.head.clone(), head.encode())];
+        success.extend((8..=10).map(|revision| delete_key(view.keys.row(at(revision)))));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let request = TxnRequest { success, ..TxnRequest::default() };
+        view.client.txn(&request, deadline).await.map(drop).map_err(|trouble| trouble.of_write())
+    };
+    engine(&store).spawn(restored).await.unwrap();
+    let other = Store::etcd(options).unwrap();
+    for round in 0..5 {
+        set(&other, &seen(&format!("new{round}")), "of the second history").await;
+    }
+    assert_eq!(other.revision(), 12);
+    for result in [store.get(&seen("old9")).await.map(drop), store.list(list_of(everything())).await.map(drop)] {
+        let error = result.unwrap_err();
+        let text = format!("{error}: {}", super::view::cause(&error));
+        assert!(text.contains("history went back: revision 10 in etcd is not the one"), "{text}");
+    }
+    assert_eq!(store.revision(), 10);
+    // Nothing is left that says so: then it begins anew, and what it had read of the first history is in no place of the second.
+    let mut watcher = store.watch(everything(), 10).await.unwrap();
+    set(&other, &seen("new2"), "of the second history").await;
+    other.forget(13).await.unwrap();
+    for (name, revision) in [("new0", 8), ("new1", 9), ("new2", 13), ("new3", 11), ("new4", 12)] {
+        let found = store.get(&seen(name)).await.unwrap().unwrap();
+        assert_eq!(found.body, text("of the second history", revision), "{name}");
+    }
+    assert!(store.get(&seen("old9")).await.unwrap().is_none());
+    assert!(matches!(watcher.next().await, Err(Error::Compacted { asked: 10, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_go_on_when_the_leading_member_is_killed_and_stop_with_a_reason_when_two_are() {
     if !Etcd::is_installed() {
         return otternauts_harness::skip::skip("members that are killed", "etcd is not installed");
@@ -238,31 +283,24 @@ async fn writes_go_on_when_the_leading_member_is_killed_and_stop_with_a_reason_w
     take(&mut watcher, 1).await;
 }
 
-/// A proxy that breaks each connection after so many answers, so that some answers to commits never arrive.
-async fn cutting_proxy(target: String, cut: Arc<AtomicUsize>) -> String {
+/// A proxy before one member. `answers` brings what the member says to the client; when it ends, so does the connection.
+async fn proxy<F: Future<Output = ()> + Send + 'static>(
+    target: String,
+    answers: impl Fn(OwnedReadHalf, OwnedWriteHalf) -> F + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect(target.trim_start_matches("http://")).await.unwrap();
-            let cut = cut.clone();
+            let ((mut from_client, to_client), (from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
+            let answers = answers(from_server, to_client);
             tokio::spawn(async move {
-                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
-                    (client.into_split(), server.into_split());
                 let up = tokio::spawn(async move {
                     let _ended = tokio::io::copy(&mut from_client, &mut to_server).await;
                 });
-                let mut bytes = vec![0; 16 << 10];
-                let life = rand::random::<u32>() % 40;
-                for _ in 0..life {
-                    let Ok(count @ 1..) = from_server.read(&mut bytes).await else { break };
-                    if to_client.write_all(&bytes[..count]).await.is_err() {
-                        break;
-                    }
-                }
-                // The next answer is on its way, and never gets there.
-                let _answer = from_server.read(&mut bytes).await;
-                cut.fetch_add(1, Ordering::SeqCst);
+                answers.await;
                 up.abort();
             });
         }
@@ -270,16 +308,39 @@ async fn cutting_proxy(target: String, cut: Arc<AtomicUsize>) -> String {
     address
 }
 
+/// Breaks each connection after so many answers, so that some answers to commits never arrive.
+async fn cutting_proxy(target: String, cut: Arc<AtomicUsize>) -> String {
+    let answers = move |mut from_server: OwnedReadHalf, mut to_client: OwnedWriteHalf| {
+        let cut = cut.clone();
+        async move {
+            let mut bytes = vec![0; 16 << 10];
+            let life = rand::random::<u32>() % 40;
+            for _ in 0..life {
+                let Ok(count @ 1..) = from_server.read(&mut bytes).await else { break };
+                if to_client.write_all(&bytes[..count]).await.is_err() {
+                    break;
+                }
+            }
+            // The next answer is on its way, and never gets there.
+            let _answer = from_server.read(&mut bytes).await;
+            cut.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    proxy(target, answers).await
+}
+
+/// Opens a store whose runtime is not this test's.
+async fn opened(endpoint: String, prefix: &str) -> Store {
+    let options = options(vec![endpoint], prefix);
+    tokio::task::spawn_blocking(move || Store::etcd(options).unwrap()).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_answer_got_lost_is_neither_lost_nor_done_twice() {
     let Some(shared) = shared() else { return };
     let cut = Arc::new(AtomicUsize::new(0));
     let proxy = cutting_proxy(shared.endpoints[0].clone(), cut.clone()).await;
-    let store = tokio::task::spawn_blocking({
-        let options = options(vec![proxy], &shared.prefix);
-        move || Store::etcd(options).unwrap()
-    });
-    let (flaky, other) = (store.await.unwrap(), Store::etcd(shared).unwrap());
+    let (flaky, other) = (opened(proxy, &shared.prefix).await, Store::etcd(shared).unwrap());
     set(&other, &key("default", "counter"), "0").await;
     let both = [tokio::spawn(count_up(flaky.clone(), 60)), tokio::spawn(count_up(other.clone(), 60))];
     let mut unknown = 0;

@@ -7,7 +7,7 @@
 use crate::batch::Batch;
 use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble};
 use crate::engine::etcd::followed::Followed;
-use crate::engine::etcd::proto::{RangeRequest, Request, get};
+use crate::engine::etcd::proto::{RangeRequest, Request, TxnRequest, get, holds};
 use crate::engine::etcd::row::{Head, Keys, Stored, decode};
 use crate::error::{Error, Result};
 use crate::event::EventKind;
@@ -82,6 +82,8 @@ struct Turns {
 /// A page of the log, and the head it was read with.
 struct Page {
     head: Head,
+    /// The number in the newest row that was known before; `None`: that row is gone, or the head is as it was.
+    joint: Option<u64>,
     rows: Vec<Stored>,
     more: bool,
     /// The small value that is followed, if one is: as it was at the same moment.
@@ -141,14 +143,15 @@ impl View {
         let mut limit = PAGE;
         loop {
             let known = self.head();
-            let mut page = self.page(known.revision, limit).await?;
-            self.check(known, page.head)?;
+            let mut page = self.page(known, limit).await?;
+            check(known, &page)?;
             if let Some(found) = page.followed.take() {
                 // Before anybody sees a row that was written under it.
                 self.followed.found(found);
             }
-            if page.head.oldest > known.revision {
-                // Rows that we have not seen are gone already.
+            let unseen = page.head.revision > known.revision;
+            if page.head.oldest > known.revision || (unseen && known.revision > 0 && page.joint.is_none()) {
+                // Rows that we have not seen are gone already, or what says that those after ours follow them.
                 crate::engine::etcd::load::reload(self).await?;
                 continue;
             }
@@ -165,39 +168,35 @@ impl View {
         }
     }
 
-    /// The head in etcd belongs to the history that we have seen.
-    fn check(&self, known: Head, found: Head) -> Result<()> {
-        if found.revision < known.revision {
-            return Err(Broken::Back { known: known.revision, found: found.revision }.into());
-        }
-        if found.revision == known.revision && found.nonce != known.nonce {
-            return Err(Broken::Other(known.revision).into());
-        }
-        Ok(())
-    }
-
-    /// The head, and rows above a revision, at one moment.
-    async fn page(&self, after: Revision, limit: i64) -> Result<Page> {
+    /// The head, and if it is another than the known one, the rows above that, at one moment.
+    async fn page(&self, known: Head, limit: i64) -> Result<Page> {
         let rows = RangeRequest {
-            key: self.keys.row(Place(Place::last_of(after).0 + 1)),
+            key: self.keys.row(Place(Place::last_of(known.revision).0 + 1)),
             range_end: self.keys.end_of_rows(),
             limit,
             ..RangeRequest::default()
         };
-        let mut ops = vec![get(self.keys.head.clone()), Request::Range(rows).into()];
+        let mut success = vec![get(self.keys.head.clone())];
         let question = self.followed.question();
         let follows = question.is_some();
-        ops.extend(question);
-        let mut found = self.client.read(ops, self.patience()).await.map_err(Trouble::of_read)?.ranges();
-        let head = found.next().and_then(|range| range.kvs.into_iter().next());
-        let head = match head {
+        success.extend(question);
+        let mut failure = success.clone();
+        failure.push(get(self.keys.row(Place::new(known.revision, 0))));
+        failure.push(Request::Range(rows).into());
+        let compare = vec![holds(self.keys.head.clone(), (known.revision > 0).then(|| known.encode()))];
+        let request = TxnRequest { compare, success, failure };
+        let answer = self.client.txn(&request, tokio::time::Instant::now() + self.patience()).await;
+        let mut found = answer.map_err(Trouble::of_read)?.ranges();
+        let mut first = || found.next().and_then(|range| range.kvs.into_iter().next());
+        let head = match first() {
             Some(kv) => Head::decode(&kv.value).ok_or_else(|| Broken::Bytes("head".to_owned()))?,
             None => Head::default(),
         };
+        let followed = if follows { Some(first().map(|kv| kv.value)) } else { None };
+        let joint = first().map(|kv| self.stored(&kv.key, kv.value)).transpose()?.map(|stored| stored.nonce);
         let range = found.next().unwrap_or_default();
         let rows = range.kvs.into_iter().map(|kv| self.stored(&kv.key, kv.value)).collect::<Result<Vec<_>>>()?;
-        let followed = found.next().and_then(|range| range.kvs.into_iter().next()).map(|kv| kv.value);
-        Ok(Page { head, rows, more: range.more, followed: follows.then_some(followed) })
+        Ok(Page { head, joint, rows, more: range.more, followed })
     }
 
     pub(super) fn stored(&self, key: &[u8], value: bytes::Bytes) -> Result<Stored> {
@@ -259,7 +258,11 @@ impl View {
         applied.ages = Ages::new(self.retention, oldest, newest, loaded.history_bytes, (self.clock)());
         applied.trail = loaded.trail;
         applied.head = loaded.head;
-        *self.visible.index.write() = loaded.index;
+        let mut index = self.visible.index.write();
+        *index = loaded.index;
+        // Another history may have other objects in the same places.
+        self.visible.cache.replace(loaded.cache);
+        drop(index);
         self.visible.hub.restart(newest);
     }
 
@@ -305,6 +308,20 @@ impl Page {
         self.head = Head { revision: end.row.place.revision(), oldest: 0, nonce: end.nonce };
         true
     }
+}
+
+/// The head in etcd belongs to the history that we have seen, and so do the rows behind what we know: two histories may be of the
+/// same length, and one may have grown past the other.
+fn check(known: Head, page: &Page) -> Result<()> {
+    let found = page.head;
+    if found.revision < known.revision {
+        return Err(Broken::Back { known: known.revision, found: found.revision }.into());
+    }
+    let same = if found.revision == known.revision { Some(found.nonce) } else { page.joint };
+    if same.is_some_and(|nonce| nonce != known.nonce) {
+        return Err(Broken::Other(known.revision).into());
+    }
+    Ok(())
 }
 
 /// Every revision above `after` up to `last` has a row.
