@@ -30,9 +30,9 @@ const REVOKE: &str = "/etcdserverpb.Lease/LeaseRevoke";
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
-    /// etcd's answer: it did not do it.
+    /// etcd's answer: it did not do it. `sent`: an attempt before, whose answer was lost, may have.
     #[error("etcd: {text}")]
-    Refused { code: u32, text: String },
+    Refused { sent: bool, code: u32, text: String },
     /// No member answered in time. `sent`: one of them may have done it all the same.
     #[error("etcd: {why}")]
     Silent { sent: bool, why: String },
@@ -51,9 +51,9 @@ impl Trouble {
     /// For who asked for a write that cannot have happened, or only read.
     pub(super) fn of_read(self) -> Error {
         match self {
-            Trouble::Refused { code: INVALID, text } => Error::TooLarge(format!("etcd: {text}")),
+            Trouble::Refused { code: INVALID, text, .. } => Error::TooLarge(format!("etcd: {text}")),
             // What etcd's transport does not even take in.
-            Trouble::Refused { code: EXHAUSTED, text } if text.contains("larger than max") => {
+            Trouble::Refused { code: EXHAUSTED, text, .. } if text.contains("larger than max") => {
                 Error::TooLarge("etcd: request is too large".to_owned())
             }
             trouble => Error::Unavailable(trouble.to_string()),
@@ -61,9 +61,11 @@ impl Trouble {
     }
 
     pub(super) fn of_write(self) -> Error {
-        match self {
-            Trouble::Silent { sent: true, .. } => Error::Unknown(self.to_string()),
-            trouble => trouble.of_read(),
+        let (Trouble::Silent { sent, .. } | Trouble::Refused { sent, .. }) = self;
+        match self.of_read() {
+            Error::Unavailable(why) if sent => Error::Unknown(why),
+            // What is too large was so at the first attempt too.
+            error => error,
         }
     }
 }
@@ -181,13 +183,13 @@ impl Client {
                         Err(failure) => failure,
                     };
                     self.leave(number).await;
-                    sent |= may_have_happened(&failure);
-                    match failure {
-                        Failure::Status { code, text } if is_final(code, &text) => {
-                            return Err(Trouble::Refused { code, text: short(&text) });
-                        }
-                        failure => short(&failure.to_string()),
+                    if let Failure::Status { code, text } = &failure
+                        && is_final(*code, text)
+                    {
+                        return Err(Trouble::Refused { sent, code: *code, text: short(text) });
                     }
+                    sent |= may_have_happened(&failure);
+                    short(&failure.to_string())
                 }
             };
             if Instant::now() + PAUSE >= deadline {

@@ -7,7 +7,7 @@ use crate::engine::etcd::row::{Head, Keys};
 use crate::*;
 use otternauts_harness::{Etcd, EtcdTls};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -351,6 +351,49 @@ async fn a_commit_whose_answer_got_lost_is_neither_lost_nor_done_twice() {
     assert_eq!(unknown, 0, "each outcome was found out");
     assert_eq!(count_of(&last), 120);
     assert!(cut.load(Ordering::SeqCst) > 5, "connections were cut");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_refused_after_one_whose_answer_got_lost_is_not_said_to_be_undone() {
+    if !Etcd::is_installed() {
+        return otternauts_harness::skip::skip("a full etcd", "etcd is not installed");
+    }
+    let etcd = Etcd::start(1, &["--quota-backend-bytes=8388608"]);
+    let mute = Arc::new(AtomicBool::new(false));
+    let silent = mute.clone();
+    let answers = move |mut from_server: OwnedReadHalf, mut to_client: OwnedWriteHalf| {
+        let silent = silent.clone();
+        async move {
+            let mut bytes = vec![0; 16 << 10];
+            while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                if !silent.load(Ordering::SeqCst) && to_client.write_all(&bytes[..count]).await.is_err() {
+                    break;
+                }
+            }
+        }
+    };
+    let store = opened(proxy(etcd.endpoint(0), answers).await, "/full").await;
+    let other = opened(etcd.endpoint(0), "/full").await;
+    let wanted = key("default", "wanted");
+    mute.store(true, Ordering::SeqCst);
+    let commit = tokio::spawn({
+        let (store, write) = (store.clone(), put(&wanted, Precondition::None, "done"));
+        async move { store.commit(vec![write]).await }
+    });
+    while other.get(&wanted).await.unwrap().is_none() {
+        assert!(!commit.is_finished(), "it was carried out, and nobody was told");
+    }
+    let filler = "x".repeat(1_000_000);
+    let full = loop {
+        match other.commit(vec![put(&key("default", "filler"), Precondition::None, &filler)]).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&full, Error::Unavailable(why) if why.contains("space exceeded")), "{full:?}");
+    mute.store(false, Ordering::SeqCst);
+    let error = commit.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Unknown(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! as it is: the second time it either does what the first did not, or finds the head moved and does nothing.
 
 use crate::batch::Batch;
-use crate::engine::etcd::client::{PATIENCE, Trouble};
+use crate::engine::etcd::client::PATIENCE;
 use crate::engine::etcd::compaction::Compaction;
 use crate::engine::etcd::proto::{TxnRequest, get, holds, put};
 use crate::engine::etcd::row::{Head, encode};
@@ -216,7 +216,6 @@ impl Writer {
                 Ok(Sent::Done)
             }
             Ok((_, before)) => self.lost(attempt, before).await,
-            Err(trouble @ Trouble::Refused { .. }) => Err(trouble.of_read()),
             Err(trouble) => Err(trouble.of_write()),
         }
     }
