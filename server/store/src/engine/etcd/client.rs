@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// One member has so long to answer before the next is asked.
-const ATTEMPT: Duration = Duration::from_secs(3);
+pub(super) const ATTEMPT: Duration = Duration::from_secs(3);
 /// All of them together: longer than an election takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// For reads while the cluster is known to be out of reach: somebody waits for the reason.
@@ -36,6 +36,11 @@ pub(super) enum Trouble {
     /// No member answered in time. `sent`: one of them may have done it all the same.
     #[error("etcd: {why}")]
     Silent { sent: bool, why: String },
+}
+
+/// How many rows to ask for when so many did not come: perhaps they are more than comes through in one attempt.
+pub(super) fn fewer(limit: i64) -> i64 {
+    (limit / 4).max(1)
 }
 
 /// gRPC codes that we tell apart.
@@ -112,7 +117,15 @@ impl Client {
     }
 
     pub(super) async fn range(&self, request: RangeRequest) -> Result<RangeResponse, Trouble> {
-        self.ask(RANGE, &request, Instant::now() + PATIENCE).await.map(|(answer, _)| answer)
+        self.range_within(request, PATIENCE).await
+    }
+
+    pub(super) async fn range_within(
+        &self,
+        request: RangeRequest,
+        patience: Duration,
+    ) -> Result<RangeResponse, Trouble> {
+        self.ask(RANGE, &request, Instant::now() + patience).await.map(|(answer, _)| answer)
     }
 
     pub(super) async fn compact(&self, revision: i64) -> Result<(), Trouble> {

@@ -1,7 +1,7 @@
 //! Start: the index is built from all rows, read at one revision of etcd, page by page.
 
 use crate::cache::Cache;
-use crate::engine::etcd::client::Trouble;
+use crate::engine::etcd::client::{ATTEMPT, PATIENCE, Trouble, fewer};
 use crate::engine::etcd::proto::{RangeRequest, get};
 use crate::engine::etcd::row::{FORMAT, Head};
 use crate::engine::etcd::state::{Purpose, State};
@@ -13,7 +13,7 @@ use crate::key::Revision;
 use crate::log::{Header, Place};
 use std::collections::VecDeque;
 
-/// Rows asked for at once.
+/// Rows asked for at once, and fewer when they are too large for that.
 const PAGE: i64 = 1000;
 /// How often a scan starts over because etcd compacted the revision it reads at.
 const TRIES: usize = 5;
@@ -111,13 +111,18 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
     let (trail, left) = (VecDeque::new(), Vec::new());
     let (index, cache) = (Index::new(head.oldest), Cache::default());
     let mut loaded = Loaded { head, index, cache, trail, history_bytes: 0, left };
-    let mut from = view.keys.row(Place::NONE);
+    let (mut from, mut limit) = (view.keys.row(Place::NONE), PAGE);
     loop {
-        let range =
-            RangeRequest { key: from, range_end: view.keys.end_of_rows(), limit: PAGE, revision, keys_only: false };
-        let page = match view.client.range(range).await {
+        let (key, range_end) = (from.clone(), view.keys.end_of_rows());
+        let range = RangeRequest { key, range_end, limit, revision, keys_only: false };
+        let patience = if limit > 1 { ATTEMPT } else { PATIENCE };
+        let page = match view.client.range_within(range, patience).await {
             Ok(page) => page,
             Err(trouble) if trouble.is_compacted() => return Err(Scan::Compacted),
+            Err(Trouble::Silent { .. }) if limit > 1 => {
+                limit = fewer(limit);
+                continue;
+            }
             Err(trouble) => return Err(trouble.of_read().into()),
         };
         let mut last = None;

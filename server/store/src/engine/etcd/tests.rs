@@ -396,6 +396,39 @@ async fn a_commit_that_is_refused_after_one_whose_answer_got_lost_is_not_said_to
     assert!(matches!(error, Error::Unknown(_)), "{error:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_too_large_for_a_usual_page_are_read_in_smaller_ones() {
+    let Some(shared) = shared() else { return };
+    let other = Store::etcd(shared.clone()).unwrap();
+    let large = "x".repeat(100_000);
+    let write = async |names: std::ops::Range<u32>| {
+        for name in names {
+            set(&other, &key("default", &format!("o{name}")), &large).await;
+        }
+    };
+    write(0..40).await;
+    // A line that brings no more than ten of them in the time that an answer has.
+    let answers = |from_server: OwnedReadHalf, mut to_client: OwnedWriteHalf| async move {
+        let _ended = tokio::io::copy(&mut from_server.take(1_000_000), &mut to_client).await;
+    };
+    let narrow = proxy(shared.endpoints[0].clone(), answers).await;
+    let store = opened(narrow, &shared.prefix).await;
+    assert_eq!(store.revision(), 40);
+    deafen(&store);
+    write(40..80).await;
+    // Nobody reads what may be old meanwhile; each time less is asked for.
+    for _ in 0..10 {
+        match store.get(&key("default", "o79")).await {
+            Ok(found) => {
+                assert_eq!(found.unwrap().body, text(&large, 80));
+                break;
+            }
+            Err(error) => assert!(matches!(error, Error::Unavailable(_)), "{error:?}"),
+        }
+    }
+    assert_eq!(store.revision(), 80);
+}
+
 #[tokio::test]
 async fn over_tls_both_sides_show_certificates_and_neither_takes_anothers() {
     if !Etcd::is_installed() {

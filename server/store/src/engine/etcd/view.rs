@@ -5,7 +5,7 @@
 //! (P8); the watch on the head only says when.
 
 use crate::batch::Batch;
-use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble};
+use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble, fewer};
 use crate::engine::etcd::followed::Followed;
 use crate::engine::etcd::proto::{RangeRequest, Request, TxnRequest, get, holds};
 use crate::engine::etcd::row::{Head, Keys, Stored, decode};
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Rows asked for at once. More than one transaction of usual size, so that a page always moves on.
@@ -70,6 +70,8 @@ pub(super) struct View {
     pub reached: AtomicBool,
     turns: Turns,
     pub followed: Followed,
+    /// Rows asked for at once: fewer after a page that did not come, until everything was caught up with.
+    rows_at_once: AtomicI64,
 }
 
 /// One catching-up serves everybody who asked before it began.
@@ -105,6 +107,7 @@ impl View {
             reached,
             turns: Turns::default(),
             followed: Followed::default(),
+            rows_at_once: AtomicI64::new(PAGE),
         }
     }
 
@@ -140,7 +143,7 @@ impl View {
 
     /// Reads and applies what is new.
     pub(super) async fn catch_up(&self) -> Result<()> {
-        let mut limit = PAGE;
+        let mut limit = self.rows_at_once.load(Ordering::Relaxed);
         loop {
             let known = self.head();
             let mut page = self.page(known, limit).await?;
@@ -163,6 +166,7 @@ impl View {
             }
             self.take_in(page).await?;
             if !more {
+                self.rows_at_once.store(PAGE, Ordering::Relaxed);
                 return Ok(());
             }
         }
@@ -186,6 +190,9 @@ impl View {
         let compare = vec![holds(self.keys.head.clone(), (known.revision > 0).then(|| known.encode()))];
         let request = TxnRequest { compare, success, failure };
         let answer = self.client.txn(&request, tokio::time::Instant::now() + self.patience()).await;
+        if let Err(Trouble::Silent { .. }) = answer {
+            self.rows_at_once.store(fewer(limit), Ordering::Relaxed);
+        }
         let mut found = answer.map_err(Trouble::of_read)?.ranges();
         let mut first = || found.next().and_then(|range| range.kvs.into_iter().next());
         let head = match first() {
