@@ -79,7 +79,8 @@ impl Elector {
     }
 
     /// Runs `work` whenever this replica leads, until `stop`. Its token ends with the term; it has as long to end as the Lease is
-    /// still ours in the eyes of others, and is dropped then. A clean stop gives the Lease back.
+    /// still ours in the eyes of others, and is dropped then. A clean stop gives the Lease back, and so does work that ends by itself,
+    /// in a panic or without: what nobody does any more another replica may do.
     pub async fn run<F>(self, stop: CancellationToken, work: impl Fn(Term, CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -91,8 +92,14 @@ impl Elector {
             tracing::info!(lease = self.name, identity = self.identity, term = term.number, "this replica leads");
             self.metrics.leadership.leads(self.name, true);
             let ended = stop.child_token();
-            let mut working = tokio::spawn(work(term.clone(), ended.clone()));
-            let last = self.keep(&mut observed, &term, renewed, &stop).await;
+            let (work, over) = (work(term.clone(), ended.clone()), ended.clone().drop_guard());
+            let mut working = tokio::spawn(async move {
+                // Also when it panics: then nobody renews the Lease for it.
+                let _over = over;
+                work.await;
+            });
+            let last = self.keep(&mut observed, &term, renewed, &ended).await;
+            let ours = ended.is_cancelled();
             term.end_unless(stop.is_cancelled());
             ended.cancel();
             let left = (last + self.times.lease).saturating_duration_since(Instant::now());
@@ -103,8 +110,13 @@ impl Elector {
             term.end();
             self.metrics.leadership.leads(self.name, false);
             tracing::info!(lease = self.name, "this replica leads no more");
-            if stop.is_cancelled() {
+            if ours {
                 self.release(&mut observed).await;
+            }
+            if ours && !stop.is_cancelled() {
+                tracing::error!(lease = self.name, "work that only a leader may do has ended by itself");
+                // Whoever is free to do it better is first.
+                stop.run_until_cancelled(tokio::time::sleep(self.times.lease)).await;
             }
         }
     }
@@ -124,7 +136,7 @@ impl Elector {
         }
     }
 
-    /// Renews until it could not for too long, or until it is time to stop. Answers when the last renewal was begun.
+    /// Renews until it could not for too long, or until `stop`. Answers when the last renewal was begun.
     async fn keep(
         &self,
         observed: &mut Observed,

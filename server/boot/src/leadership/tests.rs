@@ -2,6 +2,10 @@ use super::lease::{Observed, Wanted, named, next};
 use super::*;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::jiff::Timestamp;
+use otternauts_telemetry::Format;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::convert::Infallible;
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -73,4 +77,70 @@ fn a_term_ends_by_itself_when_nobody_renews_it() {
     term.lasts_until(Instant::now() + Duration::from_secs(3600));
     term.clone().end();
     assert!(!term.lasts());
+}
+
+/// An API that has one Lease, and takes a write only of the version it has.
+fn api() -> kube::Client {
+    let stored: Arc<Mutex<Option<Value>>> = Arc::default();
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let stored = Arc::clone(&stored);
+        async move {
+            let (parts, body) = request.into_parts();
+            let sent = body.collect_bytes().await.expect("a whole body");
+            let mut stored = stored.lock();
+            let version = |lease: &Value| lease["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok());
+            let now: u64 = stored.as_ref().and_then(version).unwrap_or(0);
+            let failed = |(code, reason): (u16, &str)| json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason});
+            let answer = match (parts.method, serde_json::from_slice::<Value>(&sent)) {
+                (http::Method::GET, _) => stored.clone().ok_or((404, "NotFound")),
+                (_, Ok(mut lease)) if version(&lease).unwrap_or(0) == now => {
+                    lease["metadata"]["resourceVersion"] = (now + 1).to_string().into();
+                    Ok(stored.insert(lease).clone())
+                }
+                _ => Err((409, "Conflict")),
+            };
+            let (code, answer) = answer.map_or_else(|why| (why.0, failed(why)), |lease| (200, lease));
+            let body = kube::client::Body::from(answer.to_string().into_bytes());
+            Ok::<_, Infallible>(http::Response::builder().status(code).body(body).expect("a response"))
+        }
+    });
+    kube::Client::new(service, "default")
+}
+
+#[tokio::test]
+async fn a_leader_whose_work_has_panicked_gives_the_lease_back_and_another_leads() {
+    // Nobody may take it because it ran out.
+    let times =
+        Times { lease: Duration::from_secs(3600), renew: Duration::from_secs(1800), retry: Duration::from_millis(20) };
+    let (client, stop) = (api(), CancellationToken::new());
+    let metrics = [Metrics::new("1"), Metrics::new("1")];
+    let elector = |number: usize| {
+        let (identity, metrics) = (format!("replica {number}"), Arc::clone(&metrics[number]));
+        Elector { times, ..Elector::new(client.clone(), "duty", identity, metrics) }
+    };
+    let (terms, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let first = tokio::spawn(elector(0).run(stop.clone(), {
+        let terms = terms.clone();
+        move |term, _| {
+            let _told = terms.send((0, term));
+            async { panic!("on purpose") }
+        }
+    }));
+    let mut next = async || tokio::time::timeout(Duration::from_secs(60), begun.recv()).await.ok().flatten();
+    let (who, term) = next().await.expect("somebody leads");
+    assert_eq!(who, 0);
+    let second = tokio::spawn(elector(1).run(stop.clone(), move |later, ended| {
+        let _told = terms.send((1, later));
+        async move { ended.cancelled().await }
+    }));
+    let (who, later) = next().await.expect("another leads");
+    assert!(who == 1 && later.number > term.number && later.lasts() && !term.lasts());
+    let leads = "leader_election_master_status{name=\"duty\"} 1";
+    let says = |number: usize| metrics[number].encode(Format::Classic).contains(leads);
+    assert!(!says(0), "who gave it back says so");
+    assert!(says(1));
+    stop.cancel();
+    for replica in [first, second] {
+        replica.await.expect("it ends in order");
+    }
 }
