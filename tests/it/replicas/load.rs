@@ -1,6 +1,6 @@
 //! Clients that write to two replicas without a pause, and note what they were answered.
 
-use super::PATIENCE;
+use super::{FAILOVER, PATIENCE, told};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
 use otternauts_harness::{Otter, until};
@@ -26,21 +26,33 @@ struct Book {
 }
 
 impl Ledger {
-    fn len(&self) -> usize {
-        self.0.lock().expect("not poisoned").versions.len()
+    /// Waits until each of these replicas has answered a hundred times more.
+    pub fn more(&self, what: &str, replicas: &[usize]) {
+        let answered = || {
+            let book = self.0.lock().expect("not poisoned");
+            let count = |replica: &usize| book.answers.iter().filter(|(_, of)| of == replica).count();
+            replicas.iter().map(count).collect::<Vec<usize>>()
+        };
+        let goals: Vec<usize> = answered().iter().map(|count| count + 100).collect();
+        until(what, PATIENCE, || {
+            let now = answered();
+            if now.iter().zip(&goals).all(|(now, goal)| now >= goal) { Ok(()) } else { Err(now) }
+        });
     }
 
-    /// Waits for two hundred more.
-    pub fn more(&self, what: &str) {
-        let goal = self.len() + 200;
-        until(what, PATIENCE, || if self.len() >= goal { Ok(()) } else { Err(self.len()) });
+    /// Since a fault, none of these replicas was silent for longer than is promised. Call it when each of them answers again.
+    pub fn check_silence(&self, what: &str, fault: Instant, replicas: &[usize]) {
+        for replica in replicas {
+            let silence = self.silence(fault, *replica);
+            told(&format!("{what}: replica {replica} answers no write for {:.1} s", silence.as_secs_f64()));
+            assert!(silence < FAILOVER, "{what}: replica {replica} answered no write for {silence:?}");
+        }
     }
 
-    /// How long nobody was answered, at most, from a moment until the last answer; by one replica, or by any.
-    pub fn silence(&self, since: Instant, replica: Option<usize>) -> Duration {
+    /// How long a replica answered nobody, at most, from a moment until its last answer.
+    fn silence(&self, since: Instant, replica: usize) -> Duration {
         let book = self.0.lock().expect("not poisoned");
-        let counts = |of: &usize| replica.is_none_or(|wanted| wanted == *of);
-        let answers = book.answers.iter().filter(|(at, of)| *at >= since && counts(of)).map(|(at, _)| *at);
+        let answers = book.answers.iter().filter(|(at, of)| *at >= since && *of == replica).map(|(at, _)| *at);
         let mut last = since;
         let mut longest = Duration::ZERO;
         for at in answers {
