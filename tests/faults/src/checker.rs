@@ -14,6 +14,9 @@ mod tests;
 use crate::history::{History, Key, Revision, Token};
 use log::Log;
 
+pub use log::Entry;
+pub use streams::Follower;
+
 /// Why a history is impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {

@@ -93,6 +93,14 @@ pub enum Seen {
     Bookmark(Revision),
 }
 
+impl Seen {
+    pub fn revision(&self) -> Revision {
+        match *self {
+            Seen::Event { revision, .. } | Seen::Bookmark(revision) => revision,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Added,

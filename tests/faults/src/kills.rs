@@ -279,8 +279,5 @@ async fn resume(wire: &mut Wire, after: Revision) -> Result<Stream> {
 
 /// The newest revision of a stream: where a client goes on.
 fn last_seen(stream: &Stream) -> Revision {
-    stream.seen.last().map_or(stream.after, |seen| match seen {
-        Seen::Event { revision, .. } => *revision,
-        Seen::Bookmark(at) => *at,
-    })
+    stream.seen.last().map_or(stream.after, Seen::revision)
 }

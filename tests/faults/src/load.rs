@@ -1,4 +1,4 @@
-//! Many clients on one store in this process, and watches beside them: the long runs of B1, B5 to B7, B13 and B14.
+//! Many clients on one store in this process, and watches beside them: the long runs of B1.
 
 use crate::dice::Dice;
 use crate::history::{Action, Expects, History, Item, Key, Kind, Outcome, Revision, Seen, Stream, Token};

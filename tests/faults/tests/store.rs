@@ -2,6 +2,8 @@
 
 #[path = "store/bounds.rs"]
 mod bounds;
+#[path = "store/crowd.rs"]
+mod crowd;
 #[path = "store/disk_errors.rs"]
 mod disk_errors;
 #[path = "store/flips.rs"]

@@ -9,7 +9,7 @@ pub(super) type State = Option<(Token, Revision)>;
 
 /// One change of the log, as a watch must show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     pub revision: Revision,
     pub key: Key,
     pub kind: Kind,

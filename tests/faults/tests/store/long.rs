@@ -1,4 +1,4 @@
-//! Long runs in process, judged by the checker, and short ones by both (B1, B3, B5, B6, B13, B14).
+//! Long runs in process, judged by the checker, and short ones by both (B1, B3).
 
 use crate::{nightly, say, seed};
 use otternauts_faults::load::{Load, run};
@@ -54,7 +54,7 @@ async fn short_runs_pass_both_checkers() {
     store.close().await.expect("it closes");
 }
 
-/// B3, B9: revisions do not fall back when the newest rows are compacted away and the store starts again.
+/// B3: revisions do not fall back when the newest rows are compacted away and the store starts again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
     let cycles = if nightly() { 10_000 } else { 60 };
