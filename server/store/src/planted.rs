@@ -1,8 +1,8 @@
 //! Bugs and stops that tests plant, to see that they are caught (reliability, section 6; docs/faults.md).
 //!
 //! They exist only with the feature `planted` in a build with debug assertions: no release build can contain them, whatever
-//! features it asks for. Then `OTTERNAUTS_PLANTED` names one bug, and `OTTERNAUTS_STOP=POINT:N` aborts the process when it
-//! passes a point for the Nth time.
+//! features it asks for. Then `OTTERNAUTS_PLANTED` names one bug, `OTTERNAUTS_STOP=POINT:N` aborts the process when it
+//! passes a point for the Nth time, and `OTTERNAUTS_LATE=POINT:MICROSECONDS` holds it up there each time, for less than that.
 
 /// A promise that is broken on purpose. Each is caught by the test that docs/faults.md names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,7 @@ mod switch {
     use super::Bug;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     const BUGS: [(Bug, &str); 8] = [
         (Bug::SynchronousNormal, "synchronous=NORMAL"),
@@ -72,19 +73,30 @@ mod switch {
         chosen() == Some(bug)
     }
 
-    /// A place where the process may be told to stop dead.
+    /// `POINT:NUMBER` in the environment.
+    fn point_of(variable: &str) -> Option<(String, u64)> {
+        let text = std::env::var(variable).ok()?;
+        let (point, number) = text.split_once(':')?;
+        Some((point.to_owned(), number.parse().ok()?))
+    }
+
+    /// A place where the process may be told to stop dead, or to be late.
     pub(crate) fn point(name: &'static str) {
-        static STOP: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
-        let stop = STOP.get_or_init(|| {
-            let text = std::env::var("OTTERNAUTS_STOP").ok()?;
-            let (point, count) = text.split_once(':')?;
-            Some((point.to_owned(), AtomicU64::new(count.parse().ok()?)))
-        });
-        if let Some((point, left)) = stop
+        static STOP: OnceLock<Option<(String, u64)>> = OnceLock::new();
+        static LATE: OnceLock<Option<(String, u64)>> = OnceLock::new();
+        static PASSED: AtomicU64 = AtomicU64::new(0);
+        if let Some((point, count)) = STOP.get_or_init(|| point_of("OTTERNAUTS_STOP"))
             && point == name
-            && left.fetch_sub(1, Ordering::Relaxed) == 1
+            && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count
         {
             std::process::abort();
+        }
+        if let Some((point, most)) = LATE.get_or_init(|| point_of("OTTERNAUTS_LATE"))
+            && point == name
+        {
+            // By turns anything below it, so that no two passes meet the same readers.
+            let part = PASSED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+            std::thread::sleep(Duration::from_micros((most * part) >> 16));
         }
     }
 

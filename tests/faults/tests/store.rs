@@ -8,6 +8,8 @@ mod crowd;
 mod disk_errors;
 #[path = "store/flips.rs"]
 mod flips;
+#[path = "store/lag.rs"]
+mod lag;
 #[path = "store/lives.rs"]
 mod lives;
 #[path = "store/long.rs"]

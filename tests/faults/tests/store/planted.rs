@@ -11,6 +11,11 @@ const CAUGHT: &[(&str, &str, &[&str])] = &[
         "long::long_runs_are_strictly_serializable_and_their_watches_are_replays",
         &["Missed", "an event that it was not given"],
     ),
+    (
+        "ack-before-commit",
+        "lag::no_list_is_older_than_an_answer_however_late_memory_is_b15",
+        &["was answered before it", "were answered before it"],
+    ),
     ("drop-checksum", "flips::a_flipped_bit_is_harmless_or_found", &["wrong bytes", "instead of"]),
     (
         "unbounded-watcher-queue",

@@ -20,6 +20,7 @@ const POINTS: &[(&str, u64, &[&str])] = &[
     ("before-commit", 12, SMALL),
     ("after-commit", 12, SMALL),
     ("after-publish", 12, SMALL),
+    ("after-answer", 12, SMALL),
     ("compaction-statement", 12, SMALL),
     ("before-compaction-commit", 6, SMALL),
     ("after-compaction-commit", 6, SMALL),

@@ -231,6 +231,7 @@ impl Writer {
         let committed = result.is_ok();
         answer(&batch, waiting, result);
         if committed {
+            point("after-answer");
             // While those who were answered think of something next; who reads before it reads the log.
             self.visible.cache.follow(&batch.rows);
         }
