@@ -33,16 +33,18 @@ enum Fate {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_bit_is_harmless_or_found() {
-    let flips = if nightly() { 10_000 } else { 400 };
+    let flips = if nightly() { 40_000 } else { 400 };
     let seed = seed("flips");
     let place = crate::lives::memory();
     let (truth, running, closed) = sample(place.path(), seed).await;
-    let mut fates = [0_u64; 3];
+    let files =
+        [("wal", &running, WAL), ("main", &running, MAIN), ("closed-main", &closed, MAIN), ("index", &closed, INDEX)];
+    let mut fates = [[0_u64; 3]; 4];
     for number in 0..flips {
-        let mut dice = Dice::part(seed, number);
-        let (files, hit) =
-            [(&running, WAL), (&running, MAIN), (&closed, MAIN), (&closed, INDEX)][dice.below(4) as usize];
-        let mut files = files.clone();
+        // Each file has as many.
+        let turn = (number % 4) as usize;
+        let (_, files, hit) = files[turn];
+        let (mut dice, mut files) = (Dice::part(seed, number), files.clone());
         let bytes = files.get_mut(hit).expect("it is there");
         let at = dice.below(bytes.len() as u64) as usize;
         bytes[at] ^= 1 << dice.below(8);
@@ -50,12 +52,14 @@ async fn a_flipped_bit_is_harmless_or_found() {
         put(&files, &directory);
         let fate = fate(&directory, &truth).await;
         let fate = fate.unwrap_or_else(|wrong| panic!("seed {seed}, flip {number}, byte {at} of main{hit}: {wrong}"));
-        fates[fate as usize] += 1;
+        fates[turn][fate as usize] += 1;
         std::fs::remove_dir_all(&directory).expect("it was there");
     }
-    let [harmless, refused, told] = fates;
-    report("flips", seed, &[("flips", flips), ("harmless", harmless), ("refused", refused), ("told", told)]);
-    assert!(refused > flips / 50 && told > flips / 50, "the flips hit nothing: {fates:?}");
+    for ((name, ..), [harmless, refused, told]) in files.iter().zip(fates) {
+        let totals = [("flips", flips / 4), ("harmless", harmless), ("refused", refused), ("told", told)];
+        report(&format!("flips-{name}"), seed, &totals);
+        assert!(*name == "index" || refused + told > flips / 40, "the flips of {name} hit nothing: {totals:?}");
+    }
 }
 
 /// A store with compacted history, as it is after `kill -9` (part of it only in the WAL) and after a clean end.

@@ -1,6 +1,6 @@
 //! Long runs in process, judged by the checker, and short ones by both (B1, B3).
 
-use crate::{nightly, say, seed};
+use crate::{nightly, report, say, seed};
 use otternauts_faults::load::{Load, run};
 use otternauts_faults::{Dice, check, linear, victim};
 use otternauts_store::{Retention, SqliteOptions, Store};
@@ -57,9 +57,9 @@ async fn short_runs_pass_both_checkers() {
 /// B3: revisions do not fall back when the newest rows are compacted away and the store starts again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
-    let cycles = if nightly() { 10_000 } else { 60 };
+    let cycles = if nightly() { 10_000 } else { 1_000 };
     let seed = seed("restarts");
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = crate::lives::memory();
     let path = directory.path().join("cycles.db");
     let retention = Retention { age: Duration::ZERO, bytes: 1, revisions: 1 };
     let mut newest = 0;
@@ -80,4 +80,5 @@ async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
             store.close().await.expect("it closes");
         }
     }
+    report("restarts", seed, &[("restarts", cycles), ("revisions", newest), ("back", 0)]);
 }
