@@ -2,6 +2,7 @@
 //! form, of the optimised program, is `kill-rounds` of tests/faults.
 
 mod drills;
+mod impatient;
 mod late;
 
 use crate::otter;

@@ -1,7 +1,8 @@
 //! Proof of the store: what is answered is kept, whatever happens, and no read or watch lies. See README.md and docs/faults.md.
 //!
 //! - [`history`]: what clients asked and were answered; [`checker`] and [`linear`] judge it, in two independent ways.
-//! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again.
+//! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again, and [`impatient`]
+//!   asks it again and again.
 //! - [`victim`] is a small program; [`trace`] records what it does to its files, [`disk`] says what may be left of them when
 //!   the power fails or the disk lies, and [`power`] and [`lies`] open that.
 //! - [`relay`] holds watches back from controllers, and [`late`] judges what they did then.
@@ -10,6 +11,7 @@ pub mod checker;
 pub mod dice;
 pub mod disk;
 pub mod history;
+pub mod impatient;
 pub mod kills;
 pub mod late;
 pub mod ledger;
