@@ -141,18 +141,22 @@ async fn main() -> Result<()> {
     }
     if args.wants(Part::Writes) {
         bench.writes().await?;
+        bench.memory("the writes")?;
     }
     if args.wants(Part::Reads) {
         bench.reads().await?;
+        bench.memory("the reads")?;
     }
     if args.wants(Part::Watches) {
         bench.watches().await?;
+        bench.memory("the watches")?;
     }
     if args.wants(Part::Processes) {
         bench.processes().await?;
     }
     if args.wants(Part::Large) {
         bench.large().await?;
+        bench.memory("the large lists")?;
     }
     let mut rows = bench.rows;
     for target in &targets {
@@ -202,6 +206,17 @@ impl Bench<'_> {
 
     fn row(&self, what: String, better: Better) -> Row {
         Row::new(what, better, self.targets.len())
+    }
+
+    /// What each server has in memory after a step.
+    fn memory(&mut self, after: &str) -> Result<()> {
+        let mut row = self.row(format!("resident memory after {after}, MiB"), Better::Lower);
+        for (i, pid) in self.processes.iter().enumerate() {
+            let Some(pid) = pid else { continue };
+            row.add(i, process::resident_mib(*pid)?);
+        }
+        self.rows.push(row.said());
+        Ok(())
     }
 
     /// Runs one measurement on one target and puts down what CPU its server took, in microseconds for each of `count` operations.
@@ -273,13 +288,14 @@ impl Bench<'_> {
             }
             self.rows.extend([row.said(), cost.said()]);
         }
+        let mut cost = self.cost("mixed operation, 64 clients");
         let mut row = self.row("mixed/s (70 % get, 10 % list, create, delete), 64 clients".to_owned(), Better::Higher);
         for round in 0..self.args.rounds {
             for (i, target) in self.targets.iter().enumerate() {
-                row.add(i, load::mixed(target, 6_400, round).await?);
+                row.add(i, self.costed(&mut cost, i, 6_400, load::mixed(target, 6_400, round)).await?);
             }
         }
-        self.rows.push(row.said());
+        self.rows.extend([row.said(), cost.said()]);
         Ok(())
     }
 
@@ -384,17 +400,29 @@ impl Bench<'_> {
         let (Some(otter), n @ 1..) = (self.otter, self.args.large) else { return Ok(()) };
         self.fill(1, n).await?;
         let target = &self.targets[0];
-        let mut whole = self.row(format!("list of {n} whole, ms"), Better::Lower);
+        // Once: what a round leaves behind is not to be taken for what was there before the next.
+        let before = process::resident_mib(otter.pid())?;
+        let parts = [
+            ("whole", "", n),
+            ("by pages of 500, the first", "?limit=500", 500),
+            ("a hundredth by label", "?labelSelector=slot%3Ds7", n / 100),
+        ];
+        for (what, query, at_least) in parts {
+            let mut cost = self.cost(&format!("list of {n}, {what}"));
+            let mut row = self.row(format!("list of {n}, {what}, ms"), Better::Lower);
+            for _ in 0..self.args.rounds {
+                row.add(0, self.costed(&mut cost, 0, 1, load::list(target, 1, query, at_least)).await?);
+            }
+            self.rows.extend([row.said(), cost.said()]);
+        }
         let mut many = self.row(format!("list of {n} by 32 clients, ms until all have it"), Better::Lower);
         let mut grown = self.row(format!("MiB more while 32 clients list {n}"), Better::Lower);
         for _ in 0..self.args.rounds {
-            whole.add(0, load::list(target, 1, "", n).await?);
             process::forget_peak(otter.pid())?;
-            let before = process::resident_mib(otter.pid())?;
             many.add(0, load::list(target, 32, "", n).await?);
             grown.add(0, process::peak_mib(otter.pid())? - before);
         }
-        self.rows.extend([whole, many, grown].map(Row::said));
+        self.rows.extend([many, grown].map(Row::said));
         Ok(())
     }
 }
