@@ -112,10 +112,12 @@ fn fill(inner: &Inner, list: &List, plan: Plan, bound: usize) -> Result<Option<R
     }
     let (records, unreadable) = loop {
         match records(inner, &list.range.resource, &entries, bound)? {
-            Found::All(mut records, unreadable) => {
+            Found::All(mut records, mut unreadable) => {
                 let fit = fitting(&records, bound);
                 if fit < records.len() {
-                    records.truncate(fit);
+                    // What cannot be read behind the cut belongs to a later page.
+                    let next = records.split_off(fit).swap_remove(0).key;
+                    unreadable.retain(|object| object.key < next);
                     (more, remaining_after) = (true, None);
                 }
                 break (records, unreadable);

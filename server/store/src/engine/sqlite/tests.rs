@@ -54,6 +54,22 @@ async fn a_changed_byte_of_a_body_is_found_and_harms_only_its_object() {
     let (Page { records, .. }, unreadable) = store.readable(everything()).await.unwrap();
     assert_eq!((records.len(), unreadable), (9, vec![o3]));
     assert!(store.is_damaged());
+    // Page by page it is met once, in its place, wherever the bytes of a page end.
+    for bytes in [1, 250, 350, 450, 1000] {
+        let (mut names, mut list) = (Vec::new(), List { limit: 9, ..everything() });
+        loop {
+            let (page, unreadable) = crate::list::list(&store.inner, list.clone(), bytes).await.unwrap();
+            let read = page.records.iter().map(|record| &record.key);
+            let mut met: Vec<Key> = read.chain(unreadable.iter().map(|object| &object.key)).cloned().collect();
+            met.sort();
+            list.after = met.last().map(|last| (last.namespace.clone(), last.name.clone()));
+            names.extend(met.iter().map(|key| key.name.to_string()));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(names, (0..10).map(|number| format!("o{number}")).collect::<Vec<_>>(), "{bytes}");
+    }
     // It can be written over, and then all is well.
     store.commit(vec![put("o3", 5)]).await.unwrap();
     assert_eq!(store.list(everything()).await.unwrap().records.len(), 10);
