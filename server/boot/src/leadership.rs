@@ -132,7 +132,9 @@ impl Elector {
             }
             // Not all replicas at the same moment.
             let jitter = self.times.retry.mul_f64(f64::from(lease::small_random()) / 255.0 * 0.2);
-            stop.run_until_cancelled(tokio::time::sleep(self.times.retry + jitter)).await?;
+            // When it runs out it is free, not up to a pause later.
+            let left = observed.left(self.times.lease, Instant::now()).filter(|left| *left < self.times.retry);
+            stop.run_until_cancelled(tokio::time::sleep(left.unwrap_or(self.times.retry) + jitter)).await?;
         }
     }
 

@@ -40,6 +40,15 @@ impl Observed {
         self.0.as_ref()?.0.spec.as_ref()?.holder_identity.as_deref()
     }
 
+    /// How long somebody still holds it who does not renew it; `None`: nobody holds it, or not any more.
+    pub fn left(&self, lease: Duration, now: Instant) -> Option<Duration> {
+        let (found, since) = self.0.as_ref().filter(|_| self.holder().is_some_and(|holder| !holder.is_empty()))?;
+        let said = found.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+        // The holder says how long it may be silent; what it says is not taken below what we would say.
+        let said = Duration::from_secs(u64::try_from(said).unwrap_or(0)).max(lease);
+        said.checked_sub(now.saturating_duration_since(*since)).filter(|left| !left.is_zero())
+    }
+
     /// The Lease without a holder, if it is ours.
     pub fn released(&self, identity: &str) -> Option<Lease> {
         let (lease, _) = self.0.as_ref().filter(|_| self.holder() == Some(identity))?;
@@ -62,12 +71,10 @@ pub fn next(observed: &Observed, identity: &str, lease: Duration, now: Instant, 
         lease_transitions: Some(0),
         ..LeaseSpec::default()
     };
-    let Some((found, since)) = &observed.0 else { return Wanted::Create(fresh) };
+    let Some((found, _)) = &observed.0 else { return Wanted::Create(fresh) };
     let old = found.spec.clone().unwrap_or_default();
     let holder = old.holder_identity.as_deref().unwrap_or_default();
-    // The holder says how long it may be silent; what it says is not taken below what we would say.
-    let said = Duration::from_secs(u64::try_from(old.lease_duration_seconds.unwrap_or(0)).unwrap_or(0)).max(lease);
-    if !holder.is_empty() && holder != identity && now.saturating_duration_since(*since) < said {
+    if holder != identity && observed.left(lease, now).is_some() {
         return Wanted::Wait;
     }
     let mut spec = fresh;

@@ -51,6 +51,8 @@ fn a_lease_is_free_when_it_was_not_renewed_for_its_duration_as_seen_here() {
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime(wall));
     renewed.see(Some(&again), after(10));
     assert_eq!(next(&renewed, "me", LEASE, after(20), wall), Wanted::Wait, "renewed ten seconds ago");
+    assert_eq!(renewed.left(LEASE, after(20)), Some(Duration::from_secs(5)), "then it is worth another look");
+    assert_eq!(renewed.left(LEASE, after(25)), None, "it is free");
     assert!(matches!(next(&Observed::default(), "me", LEASE, start, wall), Wanted::Create(_)));
 }
 
