@@ -4,6 +4,7 @@
 mod drills;
 mod impatient;
 mod late;
+mod rotations;
 
 use crate::otter;
 use otternauts_faults::Dice;

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const SECRETS: usize = 150;
+pub const SECRETS: usize = 150;
 
-fn plant(otter: &Otter) {
+pub fn plant(otter: &Otter) {
     let yaml: String = (0..SECRETS)
         .map(|i| {
             format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s{i}}}\nstringData: {{key: value-{i}}}\n")
@@ -25,7 +25,7 @@ fn plant(otter: &Otter) {
 }
 
 /// The data of every planted Secret, as a client reads it.
-fn values(otter: &Otter) -> Vec<(String, Value)> {
+pub fn values(otter: &Otter) -> Vec<(String, Value)> {
     let list = otter.curl_admin("/api/v1/namespaces/default/secrets", &[]).json();
     let items = list["items"].as_array().expect("a list");
     let read = |item: &Value| (item["metadata"]["name"].as_str().expect("a name").to_owned(), item["data"].clone());
@@ -34,12 +34,12 @@ fn values(otter: &Otter) -> Vec<(String, Value)> {
     found
 }
 
-fn listing(otter: &Otter) -> Value {
+pub fn listing(otter: &Otter) -> Value {
     otter.otter(&["keys", "list", "-o", "json"]).json()
 }
 
 /// Which data keys the bytes of the database name; the write-ahead log counts.
-fn named(data_dir: &Path) -> Vec<String> {
+pub fn named(data_dir: &Path) -> Vec<String> {
     let mut found = std::collections::BTreeSet::new();
     for file in ["otternauts.db", "otternauts.db-wal"] {
         let bytes = std::fs::read(data_dir.join(file)).unwrap_or_default();
