@@ -1,6 +1,7 @@
 //! The files of the database, treated as files should not be (A10): a start refuses with the reason, or has everything; never less.
 
 use crate::{OTTER, otter};
+use otternauts_harness::kubectl::run;
 use otternauts_harness::skip::untested;
 use otternauts_harness::{Otter, OtterOptions, Tmpfs, until};
 use std::io::{BufRead as _, BufReader};
@@ -239,4 +240,40 @@ fn no_write_is_answered_into_a_file_that_was_taken_away_or_replaced_a10() {
         otter.boot();
         assert!(names(&otter.curl_admin(MAPS, &[]).json()).contains(&"before".to_owned()), "{case}");
     }
+}
+
+/// A snapshot of a machine, put back: consistent, and older than what was answered. The documented way on leads into a new directory.
+#[test]
+fn a_directory_from_before_is_refused_by_a_mark_that_is_kept_elsewhere_and_goes_on_as_a_backup_a16() {
+    let place = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| place.path().join(name).to_str().expect("UTF-8").to_owned();
+    let args = vec!["--high-water-mark".to_owned(), at("mark")];
+    let mut otter = Otter::start(OtterOptions { args, ..OtterOptions::api(OTTER) });
+    otter.kubectl(&["create", "configmap", "before"]).ok();
+    assert_eq!(otter.stop(), 0);
+    let data = otter.data_dir();
+    let copy = |from: &Path, to: &Path| run(Command::new("cp").arg("-a").arg(from).arg(to), "").ok().to_owned();
+    copy(&data, Path::new(&at("snapshot")));
+    otter.boot();
+    otter.kubectl(&["create", "configmap", "after"]).ok();
+    assert_eq!(otter.stop(), 0);
+    std::fs::remove_dir_all(&data).expect("lost");
+    copy(Path::new(&at("snapshot")), &data);
+    let refused = run(&mut otter.serve_command(), "");
+    assert!(refused.refused().contains("history went back: the newest revision is"), "{}", refused.stderr);
+
+    let command =
+        |args: &[&str]| run(Command::new(OTTER).args(args).env_remove("KUBECONFIG"), "").ok().trim().to_owned();
+    let recipient = command(&["keys", "new", "--output", &at("key")]);
+    let old = data.to_str().expect("UTF-8");
+    command(&["backup", "create", "--data-dir", old, "--recipient", &recipient, "--output", &at("backup")]);
+    command(&["backup", "restore", &at("backup"), "--data-dir", &at("new"), "--identity", &at("key")]);
+    std::fs::remove_file(at("mark")).expect("it was there");
+    std::fs::remove_dir_all(&data).expect("it was there");
+    copy(Path::new(&at("new")), &data);
+    otter.boot();
+    let maps = otter.curl_admin(MAPS, &[]).json();
+    assert!(names(&maps).contains(&"before".to_owned()), "{maps}");
+    let revision: u64 = maps["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok()).expect("a number");
+    assert!(revision > 1_000_000_000, "who saw more lists anew: {revision}");
 }

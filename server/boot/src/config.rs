@@ -156,6 +156,12 @@ impl Config {
             key_file: flags.etcd_keyfile.or(file.etcd_keyfile),
         };
         let store = store_config(flags.store.or(file.store).unwrap_or_default(), etcd)?;
+        let high_water_mark = flags.high_water_mark.or(file.high_water_mark);
+        if high_water_mark.is_some() && store != StoreConfig::Sqlite {
+            bail!(
+                "--high-water-mark is for --store sqlite: with etcd each replica remembers for itself what it has seen"
+            );
+        }
         let usual = DiskGuard::default();
         Ok(Self {
             data_dir: match flags.data_dir.or(file.data_dir) {
@@ -176,7 +182,7 @@ impl Config {
                 // Clients hold leases to say that they live: on a full disk too.
                 always: vec!["leases.coordination.k8s.io".into()],
             },
-            high_water_mark: flags.high_water_mark.or(file.high_water_mark),
+            high_water_mark,
             recovery_recipients: list(flags.recovery_recipients, file.recovery_recipients),
             backups: BackupSettings {
                 schedule: flags.backups.schedule.or(file.backups.schedule),
@@ -298,6 +304,15 @@ mod tests {
         check(etcd, if cfg!(feature = "etcd") { "--store etcd needs --etcd-endpoints" } else { "not in this build" });
         let endpoints = ServeArgs { etcd_endpoints: vec!["http://127.0.0.1:2379".to_owned()], ..ServeArgs::default() };
         check(endpoints, "--etcd-... is for --store etcd");
+        if cfg!(feature = "etcd") {
+            let mark = ServeArgs {
+                store: Some(StoreKind::Etcd),
+                etcd_endpoints: vec!["http://127.0.0.1:2379".to_owned()],
+                high_water_mark: Some(PathBuf::from("/mnt/mark")),
+                ..ServeArgs::default()
+            };
+            check(mark, "--high-water-mark is for --store sqlite");
+        }
         let unknown = ServeArgs { controllers: vec!["cooking".to_owned()], ..ServeArgs::default() };
         check(
             unknown,

@@ -33,7 +33,10 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn open(path: &Path) -> Result<Head> {
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
-        let file = file.map_err(|error| Error::Engine(Box::new(error)))?;
+        let file = file.map_err(|error| {
+            let told = format!("cannot open {}: {error}", path.display());
+            Error::Engine(Box::new(std::io::Error::new(error.kind(), told)))
+        })?;
         Ok(Head { file, noted: None, written: None })
     }
 
