@@ -92,7 +92,8 @@ async fn each_watch_of_a_crowd_is_the_log_filtered_b5() {
     let (totals, log) = gather(seed, watchers, changes, None, |watch| watch.stay()).await;
     totals.report("crowd", seed, watchers, log);
     assert!(totals.events >= watchers * changes / 4, "they saw too little: {totals:?}");
-    let enough = if nightly() { 1_000_000 } else { 100_000 };
+    // How many there are is the machine's affair: whoever is behind gets none.
+    let enough = if nightly() { 1_000_000 } else { 20_000 };
     assert!(totals.bookmarks >= enough && totals.transactions >= 100_000, "too little for B13 and B14: {totals:?}");
 }
 
