@@ -106,10 +106,8 @@ fn each_page(
         page.records.iter().try_for_each(&mut visit)?;
         lost.extend(unreadable.into_iter().map(|object| object.key));
         // The page may end with one that cannot be read.
-        let Some(last) = page.records.iter().map(|record| &record.key).chain(&lost).max() else { return Ok(lost) };
-        if !page.more {
-            return Ok(lost);
-        }
+        let last = page.records.last().map(|record| &record.key).max(lost.last());
+        let Some(last) = last.filter(|_| page.more) else { return Ok(lost) };
         after = Some((last.namespace.clone(), last.name.clone()));
     }
 }

@@ -212,7 +212,7 @@ fn version(object: &[u8]) -> Result<String> {
 pub enum Wanted {
     /// Always the same one.
     One,
-    /// Any of the first so many of the listed collection, at random: of many more than a cache holds, most are not in it.
+    /// Any of the first so many of the listed collection, here and there: of many more than a cache holds, most are not in it.
     Any(usize),
 }
 
@@ -221,16 +221,12 @@ pub async fn gets(target: &Target, clients: usize, total: usize, wanted: Wanted)
     one(target).await?;
     let each = total / clients;
     let (elapsed, _) = together(target, clients, |mut c, client| async move {
-        // SplitMix64: the same objects in every run, and no two clients in step.
-        let mut state = client as u64;
-        for _ in 0..each {
+        for i in 0..each {
             let path = match wanted {
                 Wanted::One => format!("{}/read-me", collection("watch")),
+                // Steps of a large prime: the same in every run, none near the one before, and no client asks for another's.
                 Wanted::Any(objects) => {
-                    state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                    let mut n = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                    n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                    format!("{}/item-{:07}", collection("list"), (n ^ (n >> 31)) % objects as u64)
+                    format!("{}/item-{:07}", collection("list"), (client * each + i) * 2_654_435_761 % objects)
                 }
             };
             c.call(Method::GET, &path, Bytes::new(), &[]).await?;
