@@ -4,7 +4,7 @@
 //! - [`load`] drives a store in process, [`kills`] the real `otter serve` over HTTPS, killing it again and again, and [`impatient`]
 //!   asks it again and again.
 //! - [`victim`] is a small program; [`trace`] records what it does to its files, [`disk`] says what may be left of them when
-//!   the power fails or the disk lies, and [`power`] and [`lies`] open that.
+//!   the power fails or the disk lies, and [`power`] and [`lies`] open that; [`starved`] lets SQLite go without memory.
 //! - [`relay`] holds watches back from controllers, and [`late`] judges what they did then.
 
 pub mod checker;
@@ -21,6 +21,7 @@ pub mod load;
 pub mod power;
 pub mod recorder;
 pub mod relay;
+pub mod starved;
 pub mod story;
 pub mod trace;
 pub mod transplant;

@@ -1,7 +1,8 @@
-//! `store-victim live PATH SEED SESSION...`: see `victim.rs`; `judge PATH`: see `lies.rs`.
+//! `store-victim live PATH SEED SESSION...`: see `victim.rs` and `starved.rs`; `judge PATH`: see `lies.rs`.
 
 use anyhow::{Context as _, Result, bail};
 use otternauts_faults::lies::judge_state;
+use otternauts_faults::starved;
 use otternauts_faults::victim::{Session, live};
 use std::io::Write as _;
 use std::path::Path;
@@ -13,6 +14,7 @@ fn main() -> Result<()> {
         tell(panic);
         std::process::abort();
     }));
+    starved::as_asked();
     run()
 }
 

@@ -57,13 +57,13 @@ async fn short_runs_pass_both_checkers() {
 /// B3: revisions do not fall back when the newest rows are compacted away and the store starts again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
-    let cycles = if nightly() { 10_000 } else { 1_000 };
+    const CYCLES: u64 = 10_000;
     let seed = seed("restarts");
     let directory = crate::lives::memory();
     let path = directory.path().join("cycles.db");
     let retention = Retention { age: Duration::ZERO, bytes: 1, revisions: 1 };
     let mut newest = 0;
-    for cycle in 0..cycles {
+    for cycle in 0..CYCLES {
         let store = victim::open(SqliteOptions { retention, ..victim::keeping(&path) }).expect("the store opens");
         assert!(store.revision() >= newest, "seed {seed}, cycle {cycle}: {} after {newest}", store.revision());
         let load = Load {
@@ -80,5 +80,5 @@ async fn revisions_go_on_over_restarts_and_compaction_of_the_newest_rows() {
             store.close().await.expect("it closes");
         }
     }
-    report("restarts", seed, &[("restarts", cycles), ("revisions", newest), ("back", 0)]);
+    report("restarts", seed, &[("restarts", CYCLES), ("revisions", newest), ("back", 0)]);
 }

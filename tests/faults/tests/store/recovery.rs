@@ -3,7 +3,7 @@
 
 use crate::lives::{Fault, failing, judged, life, memory, said, strace};
 use crate::{nightly, numbers, report, seed};
-use otternauts_faults::Dice;
+use otternauts_faults::{Dice, starved};
 use otternauts_faults::story::{Found, Line};
 use std::path::Path;
 
@@ -93,4 +93,38 @@ async fn no_answered_write_is_lost_when_memory_runs_out_a6() {
     }
     report("memory", seed, &[("runs", runs), ("died", died), ("answers", answers), ("lost", 0)]);
     assert!(died > 0 && answers > runs, "{died} of {runs} lives were too short, with {answers} answers");
+}
+
+/// Such a life has no use for so many.
+const NEVER: u64 = 100_000;
+
+/// SQLite goes without the Nth of its allocations, or without any from it on, and says so to whoever asked.
+#[tokio::test]
+async fn no_answered_write_is_lost_whichever_allocation_fails_a6() {
+    let seed = seed("allocations");
+    let (mut runs, mut hit, mut whole, mut answers) = (0, 0, 0, 0);
+    for ever in ["", "+"] {
+        let mut dice = Dice::part(seed, 0);
+        let some = (0..40).map(|_| 1 + dice.below(1_800)).collect();
+        let which: Vec<u64> = if nightly() { (1..NEVER).collect() } else { some };
+        for nth in which {
+            let why = format!("seed {seed}, allocation {nth}{ever}");
+            let place = memory();
+            let mut life = life("exec timeout 60", place.path(), seed, &["6:300:close", "6:300:drop"]);
+            let ran = life.env(starved::VARIABLE, format!("{nth}{ever}")).output().expect("it starts");
+            const TIMED_OUT: i32 = 124;
+            assert_ne!(ran.status.code(), Some(TIMED_OUT), "{why}: it hangs");
+            let met = String::from_utf8_lossy(&ran.stderr).contains(starved::SAID);
+            runs += 1;
+            hit += u64::from(met);
+            whole += u64::from(ran.status.success());
+            answers += judged(place.path(), &Found::nothing(), &said(&ran), &why).await.1;
+            if nightly() && !met {
+                break;
+            }
+        }
+    }
+    let totals = [("runs", runs), ("hit", hit), ("whole", whole), ("answers", answers), ("lost", 0)];
+    report("allocations", seed, &totals);
+    assert!(hit * 2 > runs && answers > runs, "{hit} of {runs} lives went without, with {answers} answers");
 }
