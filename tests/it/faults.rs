@@ -1,10 +1,12 @@
 //! The real server killed under load, again and again, judged by the checker of tests/faults (A1, B7; docs/faults.md). The long
 //! form, of the optimised program, is `kill-rounds` of tests/faults.
 
+mod calls;
 mod drills;
 mod impatient;
 mod late;
 mod rotations;
+mod slow;
 
 use crate::otter;
 use otternauts_faults::Dice;

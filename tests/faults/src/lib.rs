@@ -8,6 +8,7 @@
 //! - [`relay`] holds watches back from controllers, and [`late`] judges what they did then.
 
 pub mod checker;
+pub mod contents;
 pub mod dice;
 pub mod disk;
 pub mod history;

@@ -42,12 +42,20 @@ pub fn as_asked() {
     };
     // SAFETY: both options take a pointer to this structure, which SQLite copies (sqlite3_config, SQLITE_CONFIG_MALLOC).
     unsafe {
-        assert_eq!(ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETMALLOC, &raw mut methods), ffi::SQLITE_OK, "SQLite is in use");
+        assert_eq!(
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_GETMALLOC, &raw mut methods),
+            ffi::SQLITE_OK,
+            "SQLite is in use"
+        );
         let own = methods.xMalloc.zip(methods.xRealloc).expect("SQLite has an allocator");
         assert_eq!(OWN.set(own), Ok(()), "asked for twice");
         methods.xMalloc = Some(malloc);
         methods.xRealloc = Some(realloc);
-        assert_eq!(ffi::sqlite3_config(ffi::SQLITE_CONFIG_MALLOC, &raw mut methods), ffi::SQLITE_OK, "SQLite is in use");
+        assert_eq!(
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MALLOC, &raw mut methods),
+            ffi::SQLITE_OK,
+            "SQLite is in use"
+        );
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::lives::{Fault, failing, judged, life, memory, said, strace};
 use crate::{nightly, numbers, report, seed};
-use otternauts_faults::{Dice, starved};
 use otternauts_faults::story::{Found, Line};
+use otternauts_faults::{Dice, starved};
 use std::path::Path;
 
 /// Where the first life ends, and how often it passes there at least.
