@@ -88,7 +88,7 @@ fn read(inner: &Inner, places: &[Place], schema: u64, bound: usize) -> Result<Op
         if bytes > bound || other {
             return Ok(None);
         }
-        let read = rows(inner, missing, |i, its, body| {
+        let read = rows(inner, missing, usize::MAX, |i, its, body| {
             other |= its != schema;
             bytes += body.len();
             bodies[i] = Some(body);

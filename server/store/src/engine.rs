@@ -46,6 +46,13 @@ pub(crate) enum BodyRef<'a> {
 }
 
 impl BodyRef<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            BodyRef::Shared(bytes) => bytes.len(),
+            BodyRef::Borrowed(bytes) => bytes.len(),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> Bytes {
         match self {
             BodyRef::Shared(bytes) => (*bytes).clone(),

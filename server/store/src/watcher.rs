@@ -1,7 +1,6 @@
 //! One watch: a cursor that reads the hub's window, or the log when it is further behind.
 
 use crate::engine::BodyRef;
-use crate::engine::sqlite::SHORT;
 use crate::error::{Error, Result};
 use crate::event::{Event, WatchItem};
 use crate::hub::{Pending, Seat};
@@ -77,7 +76,17 @@ impl Watcher {
                         self.inner.visible.observer.fell_behind(&self.range.resource);
                     }
                     let range = self.range.clone();
-                    let history = self.inner.run(false, move |inner| history(inner, &range, cursor)).await?;
+                    let Some(history) = self.inner.run(false, move |inner| history(inner, &range, cursor)).await?
+                    else {
+                        // Another replica may have compacted, and we have not seen it yet.
+                        self.inner.engine.fresh().await?;
+                        let oldest = self.inner.visible.oldest();
+                        return Err(if cursor < oldest {
+                            Error::Compacted { asked: cursor, oldest }
+                        } else {
+                            lost(cursor)
+                        });
+                    };
                     silent += history.rows;
                     self.deliver(&history.events, history.cursor);
                     if !history.events.is_empty() {
@@ -131,8 +140,8 @@ struct History {
     cursor: Revision,
 }
 
-/// Changes of a range above a revision, read from the log.
-fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
+/// Changes of a range above a revision, read from the log; `None` when a row of them is gone.
+fn history(inner: &Inner, range: &Range, after: Revision) -> Result<Option<History>> {
     let (places, newest) = {
         let index = inner.visible.index.read();
         if after < index.oldest {
@@ -148,47 +157,55 @@ fn history(inner: &Inner, range: &Range, after: Revision) -> Result<History> {
     // Few at first, so that large objects are not read only to be dropped.
     while let Some(last) = rest.get(at_once - 1).or(rest.last()) {
         if bytes >= HISTORY_BYTES {
-            return Ok(history);
+            return Ok(Some(history));
         }
         let (now, later) = rest.split_at(rest.partition_point(|place| place.revision() <= last.revision()));
-        let Some(events) = read(inner, range, now, &mut known)? else {
-            let oldest = inner.visible.oldest();
-            if after >= oldest {
-                return Err(lost(after));
-            }
-            return Err(Error::Compacted { asked: after, oldest });
+        let Some((taken, events)) = read(inner, range, now, &mut known, HISTORY_BYTES - bytes)? else {
+            return Ok(None);
         };
         for event in events {
             let begins = history.events.last().is_some_and(|last| last.revision != event.revision);
             if begins && bytes >= HISTORY_BYTES {
                 history.cursor = event.revision - 1;
-                return Ok(history);
+                return Ok(Some(history));
             }
             bytes += event.record.body.len() + event.previous.as_ref().map_or(0, |previous| previous.body.len());
             history.events.push(event);
         }
-        history.rows += now.len();
+        history.rows += taken;
+        if let Some(next) = now.get(taken) {
+            history.cursor = next.revision() - 1;
+            return Ok(Some(history));
+        }
         history.cursor = last.revision();
-        at_once = (at_once * 2).min(SHORT);
+        at_once *= 2;
         rest = later;
     }
     history.cursor = newest.unwrap_or(history.cursor);
-    Ok(history)
+    Ok(Some(history))
 }
 
-/// The events of rows; `None` when one that is needed is gone. `known`: what was read before, and now.
+/// The events of rows, up to the revision with which they are more bytes than there is room for, and of how many rows they are; `None`
+/// when one that is needed is gone. `known`: what was read before, and now.
 fn read(
     inner: &Inner,
     range: &Range,
     places: &[Place],
     known: &mut HashMap<Place, Record>,
-) -> Result<Option<Vec<Arc<Event>>>> {
+    room: usize,
+) -> Result<Option<(usize, Vec<Arc<Event>>)>> {
     let visible = &inner.visible;
     let mut rows: Vec<Row> = Vec::new();
-    let mut found = 0;
+    let (mut found, mut taken, mut bytes) = (0, 0, 0);
     inner.engine.rows(visible, Statement::History, places, &mut |header: &Header<'_>, body: &BodyRef<'_>| {
         found += 1;
+        let begins = rows.last().is_none_or(|row| row.place.revision() != header.place.revision());
+        if taken + 1 < found || (begins && bytes > room) {
+            return;
+        }
+        taken = found;
         if range.holds(header.namespace, header.name) {
+            bytes += body.len();
             rows.push(Row {
                 place: header.place,
                 key: Key::new(range.resource.clone(), header.namespace, header.name),
@@ -223,5 +240,5 @@ fn read(
         let (revision, key, kind) = (row.place.revision(), row.key.clone(), row.kind);
         events.push(Arc::new(Event { revision, key, kind, record: row.record(), previous, committed: None }));
     }
-    Ok(Some(events))
+    Ok(Some((taken, events)))
 }

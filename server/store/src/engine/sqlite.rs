@@ -253,7 +253,8 @@ impl Sqlite {
             }
             Ok(done)
         };
-        let result = if places.len() <= SHORT {
+        // Watchers that catch up are many at once: they wait for one another, not those who get one object.
+        let result = if places.len() <= SHORT && what != Statement::History {
             self.pool.short(|connection| read(connection, None))
         } else {
             self.pool.snapshot(LONGEST, |connection, time| read(connection, Some(time)))

@@ -165,6 +165,30 @@ async fn a_full_disk_refuses_writes_and_goes_on_reading() {
     engine.close().await.unwrap();
 }
 
+/// P7: a thousand watchers that catch up are a thousand readers of a few rows each, again and again.
+#[tokio::test]
+async fn watchers_that_catch_up_leave_the_connection_of_short_reads_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new(directory.path().join("otternauts.db"));
+    let lock = file::lock(&options.path).unwrap();
+    let connection = file::open(&options.path).unwrap();
+    let (visible, engine) = Sqlite::start(options, lock, connection).unwrap();
+    let engine = Arc::new(engine);
+    engine.commit(vec![put("o", 10)]).await.unwrap();
+    let (told, caught_up) = std::sync::mpsc::channel();
+    let reader = engine.clone();
+    let seen = engine.pool.short(|_| {
+        std::thread::spawn(move || {
+            let mut seen = 0;
+            reader.rows(&visible, Statement::History, &[Place::new(1, 0)], &mut |_, _| seen += 1).unwrap();
+            told.send(seen).unwrap();
+        });
+        Ok(caught_up.recv_timeout(Duration::from_secs(20)))
+    });
+    assert_eq!(seen.unwrap(), Ok(1));
+    engine.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_write_ahead_log_stays_small_and_compacted_space_is_used_again() {
     let directory = tempfile::tempdir().unwrap();
