@@ -123,10 +123,13 @@ impl Hub {
     /// Forgets every event: the index was built anew at `revision`, and who waits looks at the log.
     #[cfg(feature = "etcd")]
     pub(crate) fn restart(&self, revision: Revision) {
-        for topic in self.topics.read().values() {
+        // No topic is made meanwhile: it would begin at what was published before, and have nothing of what came since.
+        let topics = self.topics.write();
+        for topic in topics.values() {
             topic.state.write().restart(revision);
         }
         self.published.store(revision, Ordering::Release);
+        drop(topics);
         for topic in self.topics.read().values() {
             for group in topic.state.read().groups.values() {
                 group.notify.notify_waiters();

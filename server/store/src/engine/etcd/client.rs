@@ -43,6 +43,12 @@ pub(super) fn fewer(limit: i64) -> i64 {
     (limit / 4).max(1)
 }
 
+/// How many rows to ask for when so many came. Few had to be asked for because they are large, or because etcd was silent for a while,
+/// and then no more come than before: it grows by so little each time that large ones are not asked for in vain again and again.
+pub(super) fn more_than(limit: i64) -> i64 {
+    limit + limit / 8 + 1
+}
+
 /// gRPC codes that we tell apart.
 const INVALID: u32 = 3;
 const EXHAUSTED: u32 = 8;
@@ -294,4 +300,24 @@ fn is_final(code: u32, text: &str) -> bool {
 
 fn short(text: &str) -> String {
     text.trim_start_matches("etcdserver: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After a silence few are asked for, and soon many again; large ones are asked for in vain once in several pages at most.
+    #[test]
+    fn what_is_asked_for_at_once_grows_again_and_slowly() {
+        let mut limit = fewer(fewer(fewer(fewer(fewer(512)))));
+        assert_eq!(limit, 1);
+        let mut pages = 0;
+        while limit < 512 {
+            limit = more_than(limit);
+            pages += 1;
+        }
+        assert!((20..60).contains(&pages), "{pages}");
+        let enough = |from: i64| std::iter::successors(Some(fewer(from)), |&limit| Some(more_than(limit)));
+        assert!((64..1024).all(|from| enough(from).take_while(|&limit| limit < from).count() >= 8));
+    }
 }

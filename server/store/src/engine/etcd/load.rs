@@ -1,7 +1,7 @@
 //! Start: the index is built from all rows, read at one revision of etcd, page by page.
 
 use crate::cache::Cache;
-use crate::engine::etcd::client::{ATTEMPT, PATIENCE, Trouble, fewer};
+use crate::engine::etcd::client::{ATTEMPT, PATIENCE, Trouble, fewer, more_than};
 use crate::engine::etcd::proto::{RangeRequest, get};
 use crate::engine::etcd::row::{FORMAT, Head};
 use crate::engine::etcd::state::{Purpose, State};
@@ -134,7 +134,10 @@ async fn scan(view: &View) -> Result<Loaded, Scan> {
             });
         }
         match last {
-            Some(last) if page.more => from = view.keys.row(Place(last.0 + 1)),
+            Some(last) if page.more => {
+                from = view.keys.row(Place(last.0 + 1));
+                limit = more_than(limit).min(PAGE);
+            }
             _ => break,
         }
     }

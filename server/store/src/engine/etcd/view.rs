@@ -5,7 +5,7 @@
 //! (P8); the watch on the head only says when.
 
 use crate::batch::Batch;
-use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble, fewer};
+use crate::engine::etcd::client::{Client, IMPATIENCE, PATIENCE, Trouble, fewer, more_than};
 use crate::engine::etcd::followed::Followed;
 use crate::engine::etcd::proto::{RangeRequest, Request, TxnRequest, get, holds};
 use crate::engine::etcd::row::{Head, Keys, Stored, decode};
@@ -169,6 +169,7 @@ impl View {
                 self.rows_at_once.store(PAGE, Ordering::Relaxed);
                 return Ok(());
             }
+            limit = limit.max(more_than(limit).min(PAGE));
         }
     }
 
