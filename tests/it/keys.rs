@@ -150,6 +150,31 @@ fn a_new_root_key_takes_over_and_the_old_one_opens_nothing_any_more() {
     assert!(refused.refused().contains("sealed for the key"), "{}", refused.stderr);
 }
 
+/// P14: another program that reads keeps the old keyring in the write-ahead log. The key is replaced all the same, the server works with
+/// it, and what was left is done by the next start.
+#[test]
+fn a_new_root_key_counts_although_a_reader_keeps_the_keyring_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (identity, public) = crate::backup::key(dir.path(), "operator.key");
+    let mut otter = otter();
+    otter.kubectl(&["create", "secret", "generic", "s", "--from-literal=key=value"]).ok();
+    let database = otter.data_dir().join("otternauts.db");
+    let reader = rusqlite::Connection::open(&database).expect("opens");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").expect("reads");
+    let refused = otter.otter(&["keys", "rotate", "--root"]);
+    assert!(refused.refused().contains("the root key is age1"), "{}", refused.stderr);
+    let file = dir.path().join("a.backup");
+    otter.otter(&["backup", "create", "--recipient", &public, "--output", path(&file)]).ok();
+    offline(&["backup", "verify", path(&file), "--identity", path(&identity)]).ok();
+    reader.execute_batch("ROLLBACK").expect("ends");
+    otter.otter(&["keys", "rotate"]).ok();
+    assert_eq!(otter.stop(), 0);
+    otter.boot();
+    assert_eq!(otter.kubectl(&["get", "secret", "s", "-o", "jsonpath={.data.key}"]).ok(), "dmFsdWU=");
+    let public = std::fs::read_to_string(otter.data_dir().join("secret.key.pub")).expect("there");
+    assert_eq!(public.lines().count(), 1, "{public}");
+}
+
 #[test]
 fn a_lost_root_key_is_replaced_with_a_recovery_key() {
     let dir = tempfile::tempdir().expect("a directory");

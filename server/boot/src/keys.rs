@@ -159,14 +159,15 @@ impl Keys {
         self.forget_and_prove(&mut tell).await?;
         let before = self.vault.key_numbers();
         let change = self.vault.with_newest_key_only()?;
+        let (data, root) = (self.data()?, self.root().recipient());
+        seal::mark(&data, &root, "")?;
         self.keep(&change).await?;
         self.registry.install_keys(change).await;
-        let active = self.vault.active_key();
-        let forgotten = seal::forget_before(self.registry.store()).await;
-        forgotten
-            .with_context(|| format!("data key {active} is the only one, and the keyring before may still be found"))?;
-        tell(Progress::Done { active, dropped: before.into_iter().filter(|number| *number != active).collect() });
         retire(&Handle::current(), Arc::clone(&self.vault));
+        let active = self.vault.active_key();
+        let gone = seal::let_go(&data, self.registry.store(), &root).await;
+        gone.with_context(|| format!("data key {active} is the only one, and the keyring before may still be found"))?;
+        tell(Progress::Done { active, dropped: before.into_iter().filter(|number| *number != active).collect() });
         Ok(())
     }
 
@@ -193,11 +194,13 @@ impl Keys {
         self.check_alone()?;
         let _alone = self.busy.lock().await;
         let data = self.data()?;
-        seal::replace_root(&data, self.registry.store(), &self.vault, &next, keep_file).await?;
-        let kept = self.registry.store().meta(seal::META).await.context("cannot read the store's keyring")?;
-        *self.kept.lock() = kept.unwrap_or_default();
+        let (store, next) = (self.registry.store(), Arc::new(next));
+        let kept = seal::wrap_for(&data, store, &self.vault, &next, keep_file).await?;
+        // It is what backups and rotations go by from here on, whatever comes of the rest.
+        *self.kept.lock() = kept;
+        *self.root.lock() = Arc::clone(&next);
+        seal::end_replacement(&data, store, &next, keep_file).await?;
         let root = next.recipient();
-        *self.root.lock() = Arc::new(next);
         tracing::warn!(%root, "the root key was replaced: keep a copy of the new one in a safe place");
         Ok(Progress::Root { root })
     }

@@ -3,6 +3,7 @@
 
 use crate::data_dir::DataDir;
 use anyhow::Context as _;
+use bytes::Bytes;
 use otternauts_meta::Secret;
 use otternauts_store::Store;
 use otternauts_vault::{Error, Identity, KeySources, Recipient, Vault};
@@ -121,26 +122,30 @@ impl Found {
             }
         }
         if !recovery.is_empty() && vault.recovery() != recovery {
+            mark(data, &identity.recipient(), "")?;
             let change = vault.rewrapped(vault.root(), recovery.to_vec())?;
             let stored = store.replace_meta(META, &current, change.wrapped().to_vec().into()).await;
             if !stored.context("cannot store the keyring")? {
                 anyhow::bail!("another replica changes the keys just now: start again");
             }
             vault.install(change);
-            forget_before(store).await?;
             tracing::info!(?recovery, "the keyring can be opened with these recovery keys too");
         }
         if self.from_data_dir {
             settle(data, &identity)?;
         }
-        let public = format!("{}\n", identity.recipient());
+        let public = identity.recipient();
         let noted = data.read(PUBLIC)?;
-        if noted.as_ref() != Some(&public) {
-            if noted.is_some() {
-                // A replacement of the root key was cut short.
-                forget_before(store).await?;
+        if noted.is_none() {
+            data.write(PUBLIC, &format!("{public}\n"), 0o600)?;
+        } else if noted != Some(format!("{public}\n")) {
+            // The keyring was changed just now, or a change was cut short.
+            match let_go(data, store, &public).await {
+                Err(error) if matches!(error.downcast_ref(), Some(otternauts_store::Error::HeldBack)) => {
+                    tracing::warn!(error = %format_args!("{error:#}"), "the next start will try again");
+                }
+                done => done?,
             }
-            data.write(PUBLIC, &public, 0o600)?;
         }
         Ok(Unlocked { vault, identity, from_data_dir: self.from_data_dir })
     }
@@ -188,30 +193,52 @@ pub async fn replace_root(
     next: &Identity,
     keep_file: bool,
 ) -> anyhow::Result<()> {
-    let (before, after) = (vault.root().to_string(), next.recipient());
+    wrap_for(data, store, vault, next, keep_file).await?;
+    end_replacement(data, store, next, keep_file).await
+}
+
+/// The first half of [`replace_root`]: when it answers, `next` is the root key, and what is kept is wrapped for it.
+pub async fn wrap_for(
+    data: &DataDir,
+    store: &Store,
+    vault: &Vault,
+    next: &Identity,
+    keep_file: bool,
+) -> anyhow::Result<Bytes> {
     if keep_file {
         data.write(NEXT, next.to_line().expose(), 0o600)?;
     }
-    data.write(PUBLIC, &format!("{before}\n{after}\n"), 0o600)?;
+    mark(data, &vault.root().to_string(), &next.recipient())?;
     let kept = store.meta(META).await.context("cannot read the store's keyring")?.unwrap_or_default();
-    let change = vault.rewrapped(Recipient::parse(&after)?, vault.recovery())?;
-    let stored = store.replace_meta(META, &kept, change.wrapped().to_vec().into()).await;
-    if !stored.context("cannot store the keyring")? {
+    let change = vault.rewrapped(Recipient::parse(&next.recipient())?, vault.recovery())?;
+    let wrapped = Bytes::copy_from_slice(change.wrapped());
+    if !store.replace_meta(META, &kept, wrapped.clone()).await.context("cannot store the keyring")? {
         anyhow::bail!("another replica changes the keys just now: stop it, and try again");
     }
     vault.install(change);
+    Ok(wrapped)
+}
+
+/// The second half: the file has its place, and the keyring before is let go of. The next start does what of it could not be done.
+pub async fn end_replacement(data: &DataDir, store: &Store, next: &Identity, keep_file: bool) -> anyhow::Result<()> {
     if keep_file {
         put_in_place(data)?;
     }
-    // Before the list of keys has one again: a start that finds two does it anew.
-    forget_before(store).await.with_context(|| format!("the root key is {after} now; start the server with it"))?;
-    data.write(PUBLIC, &format!("{after}\n"), 0o600)
+    let root = next.recipient();
+    let_go(data, store, &root).await.with_context(|| format!("the root key is {root} now; start the server with it"))
+}
+
+/// Says that the keyring is about to be changed, until [`let_go`] has been done: a start that finds a second line, if an empty one, does it.
+/// `next`: the root key that may be the right one then.
+pub fn mark(data: &DataDir, root: &str, next: &str) -> anyhow::Result<()> {
+    data.write(PUBLIC, &format!("{root}\n{next}\n"), 0o600)
 }
 
 /// The keyring as it was before, wrapped for keys that are to open nothing any more, lies in the write-ahead log until that is emptied;
 /// with etcd, in its own past.
-pub async fn forget_before(store: &Store) -> anyhow::Result<()> {
-    store.forget(store.oldest()).await.context("cannot let go of the keyring before")
+pub async fn let_go(data: &DataDir, store: &Store, root: &str) -> anyhow::Result<()> {
+    store.forget(store.oldest()).await.context("cannot let go of the keyring before")?;
+    data.write(PUBLIC, &format!("{root}\n"), 0o600)
 }
 
 /// The file is durable before anything is sealed with it.
@@ -281,5 +308,18 @@ mod tests {
                 "{steps}"
             );
         }
+    }
+
+    /// P14: killed between a change of the keyring and its end, the next start lets go of the one before.
+    #[tokio::test]
+    async fn a_change_of_the_keyring_that_was_cut_short_is_ended_by_the_next_start() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = start(dir.path()).await.expect("a first start");
+        let data = DataDir::open(dir.path()).expect("opens");
+        mark(&data, &root, "").expect("written");
+        drop(data);
+        assert_eq!(start(dir.path()).await.expect("starts"), root);
+        let public = std::fs::read_to_string(dir.path().join(PUBLIC)).expect("there");
+        assert_eq!(public, format!("{root}\n"));
     }
 }
