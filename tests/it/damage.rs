@@ -24,7 +24,7 @@ fn get(otter: &Otter, path: &str) -> (u16, Value) {
 }
 
 /// Changes one byte of each stored text that begins so, in the database of a process that is not running.
-fn damage(otter: &Otter, marker: &str) {
+pub fn damage(otter: &Otter, marker: &str) {
     let path = otter.data_dir().join("otternauts.db");
     let mut bytes = std::fs::read(&path).expect("the database");
     let places: Vec<usize> =
@@ -34,6 +34,29 @@ fn damage(otter: &Otter, marker: &str) {
         bytes[at + 3] ^= 1;
     }
     std::fs::write(&path, bytes).expect("written back");
+}
+
+/// A store that came back from etcd has a Secret that a server of its own removes at each start.
+#[test]
+fn a_damaged_secret_of_former_replicas_is_no_reason_not_to_start_p16() {
+    let mut otter = otter();
+    otter
+        .kubectl(&[
+            "create",
+            "secret",
+            "generic",
+            "otternauts-pki",
+            "-n",
+            "otternauts-system",
+            "--type=otternauts.dev/pki",
+        ])
+        .ok();
+    otter.kubectl(&["annotate", "secret", "otternauts-pki", "-n", "otternauts-system", "note=DAMAGE-THIS"]).ok();
+    assert_eq!(otter.stop(), 0);
+    damage(&otter, "DAMAGE-THIS");
+    otter.boot();
+    let gone = otter.kubectl(&["get", "secret", "otternauts-pki", "-n", "otternauts-system"]);
+    assert!(gone.refused().contains("NotFound"), "{}", gone.stderr);
 }
 
 fn message(status: &Value) -> &str {

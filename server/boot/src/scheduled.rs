@@ -167,6 +167,18 @@ impl Scheduled {
                 }
             }
         }
+        let lost = [&about.summary.unreadable[..], &about.summary.damaged[..]].concat();
+        if !lost.is_empty() {
+            // An older one may have them.
+            let note = format!(
+                "{} lacks what cannot be read: {}. Write these objects again or delete them; until then no older backup is removed",
+                about.name,
+                lost.join(", ")
+            );
+            tracing::error!(error = note, "a backup is not whole");
+            self.tell("Warning", "BackupIncomplete", &note).await;
+            return Ok(created);
+        }
         let names = target.names().await?;
         for name in surplus(&self.backups.store_name(), &names, self.plan.keep) {
             target.remove(&name).await?;

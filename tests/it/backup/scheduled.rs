@@ -76,6 +76,38 @@ fn a_scheduled_backup_is_made_tried_and_kept_and_old_ones_of_the_same_store_go()
     );
 }
 
+/// P16: what cannot be read is left out, told by name, and no older backup that may have it goes for the new one.
+#[test]
+fn a_backup_without_what_is_damaged_is_told_of_and_takes_no_older_ones_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (identity, public) = key(dir.path(), "operator.key");
+    let to = dir.path().join("backups");
+    let mut otter = Otter::start(OtterOptions { args: args(path(&to), &public), ..OtterOptions::api(OTTER) });
+    otter.kubectl(&["create", "configmap", "broken", "--from-literal=a=DAMAGE-THIS"]).ok();
+    reaches(&otter, r#"otternauts_backups_total{target="directory",result="success"}"#, 1.0);
+    otter.stop();
+    crate::damage::damage(&otter, "DAMAGE-THIS");
+    let [whole] = names(&to).try_into().expect("one backup");
+    let store = whole.split('-').nth(1).expect("the store's name").to_owned();
+    std::fs::remove_file(to.join(&whole)).expect("removed, so one is due");
+    let old = (1..=3).map(|day| format!("otternauts-{store}-202001{day:02}T000000Z-7.backup"));
+    let old: Vec<String> = old.collect();
+    old.iter().for_each(|name| std::fs::write(to.join(name), b"old").expect("written"));
+    otter.boot();
+    let told = ["get", "events", "-n", "default", "-o", "jsonpath={range .items[*]}{.reason} {.type} {.message}{end}"];
+    until("an Event", PATIENCE, || {
+        let told = otter.kubectl(&told).ok().to_owned();
+        let named = told.contains("BackupIncomplete Warning") && told.contains("configmaps default/broken");
+        if named { Ok(()) } else { Err(told) }
+    });
+    let now = names(&to);
+    assert!(now.len() == 4 && old.iter().all(|name| now.contains(name)), "{now:?}");
+    let made = now.iter().find(|name| !old.contains(name)).expect("a new one");
+    let found =
+        offline(&["backup", "verify", path(&to.join(made)), "--identity", path(&identity), "-o", "json"]).json();
+    assert_eq!(found["unreadable"], serde_json::json!(["configmaps default/broken"]), "{found}");
+}
+
 #[test]
 fn a_schedule_that_cannot_work_is_refused_at_start_or_told_as_event_and_metric_a13() {
     let dir = tempfile::tempdir().expect("a directory");
