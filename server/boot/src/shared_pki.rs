@@ -11,7 +11,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use otternauts_auth::User;
 use otternauts_auth::user::MASTERS;
 use otternauts_meta::{Object, Secret};
-use otternauts_registry::{Body, Caller, Registry, Subresource, Target, WriteOptions};
+use otternauts_registry::{Body, Caller, DeleteOptions, Registry, Subresource, Target, WriteOptions};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -99,7 +99,14 @@ async fn create(data: &DataDir, registry: &Registry) -> anyhow::Result<bool> {
 
 /// Does nothing where there is none.
 async fn remove(registry: &Registry) -> anyhow::Result<()> {
-    match registry.delete(&caller(), &target(registry)?, &otternauts_registry::DeleteOptions::default()).await {
+    let (read, unread) =
+        (DeleteOptions::default(), DeleteOptions { ignore_read_error: true, ..DeleteOptions::default() });
+    let mut done = registry.delete(&caller(), &target(registry)?, &read).await;
+    if matches!(&done, Err(status) if status.code == 500) {
+        // It is damaged: no reason not to start (P16).
+        done = registry.delete(&caller(), &target(registry)?, &unread).await;
+    }
+    match done {
         Ok(_) => Ok(()),
         Err(status) if status.code == 404 => Ok(()),
         Err(status) => bail!("cannot remove the Secret {}/{NAME}: {}", pki_namespace(), status.message),
