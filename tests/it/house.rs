@@ -65,7 +65,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Outside crates that one room alone may know.
 const OWNED: &[(&str, &[&str])] = &[
-    ("rusqlite", &["store", "bench"]),
+    ("rusqlite", &["store", "bench", "faults"]),
     ("russh", &["fleet"]),
     ("bollard", &["fleet"]),
     ("age", &["vault"]),
