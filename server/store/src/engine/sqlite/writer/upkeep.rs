@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// R40, in pages of the WAL: when what is in it is taken into the database, when it is begun anew, and when that is late.
 const CHECKPOINT_PAGES: i32 = 1000;
 const RESTART_PAGES: i32 = 4096;
+/// From here on whoever reads is waited for, a moment with each checkpoint: commits slow down, and the log stays below what is an alarm.
+const FORCE_PAGES: i32 = 8_192;
 const ALARM_PAGES: i32 = 16_384;
 /// Compaction that failed is tried again after so long, then after twice as long, and so on; and with each commit.
 const RETRY: Duration = Duration::from_secs(1);
@@ -224,7 +226,7 @@ impl Writer {
         }
         // It waits for nobody, and the next commit begins the log anew if nobody reads at that moment.
         let done = self.checkpoint_now("PASSIVE", pages)?;
-        if pages > RESTART_PAGES && done.left == 0 {
+        if pages > FORCE_PAGES || (pages > RESTART_PAGES && done.left == 0) {
             // Readers come so close on one another that there is no such moment: short as they are, the last is waited for.
             let mode = if pages > ALARM_PAGES { "TRUNCATE" } else { "RESTART" };
             self.checkpoint_now(mode, pages)?;
