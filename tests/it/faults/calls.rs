@@ -89,11 +89,11 @@ async fn what_is_broken_off_at_any_call_is_not_half_done_and_ends_well_when_aske
             whole += u64::from(ran.code == 0);
         }
         say(&format!("{work:?}: {runs} runs, {met} met it, {whole} ended well all the same"));
-        assert!(met * 2 > runs, "{work:?}: only {met} of {runs} met their call");
         for (name, count) in [("runs", runs), ("met", met), ("wholeAtOnce", whole)] {
             *totals.entry(name).or_default() += count;
         }
     }
+    assert!(totals["met"] * 2 > totals["runs"], "hardly any met their call: {totals:?}");
     let line = json!({"test": "calls", "seed": seed, "totals": totals, "halfDone": 0});
     say(&line.to_string());
     std::fs::write(directory().join("calls.json"), format!("{line}\n")).expect("target can be written");

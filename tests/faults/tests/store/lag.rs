@@ -19,7 +19,7 @@ const READERS: u64 = 8;
 const LISTS: u64 = 25_000;
 /// Where the writer is late, and for how many microseconds at most; and how many commits there must be beside the lists, at least.
 const LATE: [(&str, u64); 4] =
-    [("after-commit:500", 100), ("after-answer:500", 100), ("after-commit:500000", 4), ("after-answer:500000", 4)];
+    [("after-commit:500", 100), ("after-answer:500", 100), ("after-commit:500000", 2), ("after-answer:500000", 2)];
 
 /// The newest revision answered for each object.
 type Answered = Arc<[AtomicU64; WRITERS as usize]>;
