@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// How much of history is delivered at a time: so many rows, or about so many bytes of them, but never half a revision.
 const HISTORY_ROWS: usize = 256;
 const HISTORY_BYTES: usize = 1 << 20;
+/// The most rows read in one step: large ones may follow small ones.
+const STEP_ROWS: usize = 64;
 /// After so many rows of history without an event, the watcher reports how far it is.
 const SILENT_ROWS: usize = 16 * HISTORY_ROWS;
 
@@ -160,9 +162,12 @@ fn history(inner: &Inner, range: &Range, after: Revision) -> Result<Option<Histo
             return Ok(Some(history));
         }
         let (now, later) = rest.split_at(rest.partition_point(|place| place.revision() <= last.revision()));
-        let Some((taken, events)) = read(inner, range, now, &mut known, HISTORY_BYTES - bytes)? else {
-            return Ok(None);
+        let found = match read(inner, range, now, &mut known, HISTORY_BYTES - bytes) {
+            // What is there is told first; what follows may be too much at once, and is begun with one row again.
+            Err(_) if !history.events.is_empty() => return Ok(Some(history)),
+            found => found?,
         };
+        let Some((taken, events)) = found else { return Ok(None) };
         for event in events {
             let begins = history.events.last().is_some_and(|last| last.revision != event.revision);
             if begins && bytes >= HISTORY_BYTES {
@@ -178,7 +183,7 @@ fn history(inner: &Inner, range: &Range, after: Revision) -> Result<Option<Histo
             return Ok(Some(history));
         }
         history.cursor = last.revision();
-        at_once *= 2;
+        at_once = (at_once * 2).min(STEP_ROWS);
         rest = later;
     }
     history.cursor = newest.unwrap_or(history.cursor);

@@ -37,6 +37,8 @@ enum Step {
     Wait,
     /// It gets this holder, for so many seconds; then it is looked at again.
     Write(&'static str, i32),
+    /// There was no space to write it, and nobody else acts who would have to be waited for.
+    Full,
 }
 
 fn step(found: &LeaseSpec, own: bool, waited: bool) -> Step {
@@ -64,12 +66,10 @@ async fn settle(leases: &Api<Lease>, name: &str, own: bool, patient: bool) -> bo
                 waited = true;
             }
             Ok(Step::Write(..)) => waited = false,
+            Ok(Step::Full) if !patient => return false,
+            Ok(Step::Full) => tokio::time::sleep(PAUSE).await,
             // Its holder renewed it.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(kube::Error::Api(status)) if status.code == 507 && !patient => {
-                tracing::warn!(lease = name, error = %status, "the lease is not written yet, and others may take it");
-                return false;
-            }
             Err(error) => {
                 tracing::warn!(lease = name, %error, "the lease cannot be read or written");
                 tokio::time::sleep(PAUSE).await;
@@ -90,10 +90,17 @@ async fn once(leases: &Api<Lease>, name: &str, own: bool, waited: bool) -> Resul
             lease_transitions: before.lease_transitions,
             ..LeaseSpec::default()
         };
-        match found {
-            Some(lease) => leases.replace(name, &PostParams::default(), &Lease { spec: Some(spec), ..lease }).await?,
-            None => leases.create(&PostParams::default(), &named(name, spec)).await?,
+        let written = match found {
+            Some(lease) => leases.replace(name, &PostParams::default(), &Lease { spec: Some(spec), ..lease }).await,
+            None => leases.create(&PostParams::default(), &named(name, spec)).await,
         };
+        match written {
+            Err(kube::Error::Api(status)) if status.code == 507 && seconds != SETTLING => {
+                tracing::warn!(lease = name, error = %status, "the lease is not written yet, and others may take it");
+                return Ok(Step::Full);
+            }
+            written => drop(written?),
+        }
     }
     Ok(step)
 }
