@@ -50,13 +50,7 @@ pub(crate) async fn list(inner: &Arc<Inner>, list: List, bytes: usize) -> Result
             return Ok(page);
         }
         if list.at.is_some() {
-            // Another replica may have compacted, and we have not seen it yet.
-            inner.engine.fresh().await?;
-            let oldest = inner.visible.oldest();
-            if at >= oldest {
-                return Err(lost(at));
-            }
-            return Err(Error::Compacted { asked: at, oldest });
+            return Err(gone(inner, at).await);
         }
     }
     Err(lost(inner.visible.revision()))
@@ -69,6 +63,15 @@ pub(crate) struct Lost(Revision);
 
 pub(crate) fn lost(revision: Revision) -> Error {
     Error::Engine(Box::new(Lost(revision)))
+}
+
+/// Why a row is not there that who reads at this revision needs: another replica may have compacted, and we have not seen it yet.
+pub(crate) async fn gone(inner: &Inner, at: Revision) -> Error {
+    if let Err(error) = inner.engine.fresh().await {
+        return error;
+    }
+    let oldest = inner.visible.oldest();
+    if at < oldest { Error::Compacted { asked: at, oldest } } else { lost(at) }
 }
 
 fn plan(inner: &Inner, list: &List) -> Result<Plan> {

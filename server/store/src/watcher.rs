@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, WatchItem};
 use crate::hub::{Pending, Seat};
 use crate::key::{Key, Range, Revision};
-use crate::list::lost;
+use crate::list::gone;
 use crate::log::{Header, Place, Row};
 use crate::observer::Statement;
 use crate::record::Record;
@@ -80,14 +80,7 @@ impl Watcher {
                     let range = self.range.clone();
                     let Some(history) = self.inner.run(false, move |inner| history(inner, &range, cursor)).await?
                     else {
-                        // Another replica may have compacted, and we have not seen it yet.
-                        self.inner.engine.fresh().await?;
-                        let oldest = self.inner.visible.oldest();
-                        return Err(if cursor < oldest {
-                            Error::Compacted { asked: cursor, oldest }
-                        } else {
-                            lost(cursor)
-                        });
+                        return Err(gone(&self.inner, cursor).await);
                     };
                     silent += history.rows;
                     self.deliver(&history.events, history.cursor);
