@@ -167,6 +167,12 @@ pub(crate) async fn events(watcher: &mut Watcher) -> Vec<Arc<Event>> {
     }
 }
 
+/// What a watch ends with, where nothing else may come.
+pub(crate) async fn ended(watcher: &mut Watcher) -> Error {
+    let next = tokio::time::timeout(Duration::from_secs(180), watcher.next()).await.expect("the watch ends");
+    next.expect_err("nothing comes before the end")
+}
+
 /// Events until `count` have come.
 pub(crate) async fn take(watcher: &mut Watcher, count: usize) -> Vec<Arc<Event>> {
     let mut all = Vec::new();

@@ -3,6 +3,7 @@
 use super::factory::*;
 use crate::*;
 use bytes::Bytes;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_write_is_stored_as_it_will_be_served_with_its_revision_inside() {
@@ -131,8 +132,9 @@ async fn racing_counters_lose_no_increment() {
         for _ in 0..8 {
             let (store, counter) = (store.clone(), counter.clone());
             tasks.spawn(async move {
-                let mut done = 0;
+                let (mut done, deadline) = (0, tokio::time::Instant::now() + Duration::from_secs(300));
                 while done < 25 {
+                    assert!(tokio::time::Instant::now() < deadline, "{done} of 25");
                     let now = store.get(&counter).await.unwrap().unwrap();
                     let value = number(&now.body);
                     let next = put(&counter, Precondition::At(now.revision), &(value + 1).to_string());
@@ -174,7 +176,7 @@ async fn a_closed_store_refuses_writes_and_ends_watches() {
         let write = put(&key("default", "b"), Precondition::None, "b");
         assert!(matches!(store.commit(vec![write]).await, Err(Error::Closed)));
         assert!(matches!(store.set_meta("a", Bytes::new()).await, Err(Error::Closed)));
-        assert!(matches!(watcher.next().await, Err(Error::Closed)));
+        assert!(matches!(ended(&mut watcher).await, Error::Closed));
         store.close().await.unwrap();
     }
 }

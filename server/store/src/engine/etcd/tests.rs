@@ -1,6 +1,6 @@
 //! What only a cluster can show: several replicas, members that die, answers that get lost, limits of etcd itself.
 
-use crate::conformance::factory::{cluster, everything, key, list_of, put, set, take, text};
+use crate::conformance::factory::{cluster, ended, everything, key, list_of, put, set, take, text};
 use crate::engine::Engine;
 use crate::engine::etcd::proto::{TxnRequest, delete as delete_key, put as put_key};
 use crate::engine::etcd::row::{Head, Keys};
@@ -49,7 +49,9 @@ fn count_of(record: &Record) -> u64 {
 async fn count_up(store: Store, times: u64) -> u64 {
     let counter = key("default", "counter");
     let (mut done, mut unknown) = (0, 0);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
     while done < times {
+        assert!(tokio::time::Instant::now() < deadline, "{done} of {times}, {unknown} unknown");
         let now = match store.get(&counter).await {
             Ok(now) => now.expect("it is there"),
             Err(Error::Unavailable(_)) => continue,
@@ -142,7 +144,7 @@ async fn a_replica_that_slept_through_a_compaction_starts_over_and_tells_its_wat
     let page = asleep.list(list_of(everything())).await.unwrap();
     assert_eq!((page.revision, page.records.len()), (41, 5));
     assert_eq!(asleep.oldest(), awake.oldest());
-    assert!(matches!(watcher.next().await, Err(Error::Compacted { asked: 1, .. })));
+    assert!(matches!(ended(&mut watcher).await, Error::Compacted { asked: 1, .. }));
     // Who starts over goes on like everybody.
     let mut watcher = asleep.watch(everything(), 41).await.unwrap();
     set(&asleep, &key("default", "o1"), "again").await;
@@ -245,7 +247,7 @@ async fn a_history_that_went_back_and_grew_past_what_was_seen_is_not_joined() {
         assert_eq!(found.body, text("of the second history", revision), "{name}");
     }
     assert!(store.get(&seen("old9")).await.unwrap().is_none());
-    assert!(matches!(watcher.next().await, Err(Error::Compacted { asked: 10, .. })));
+    assert!(matches!(ended(&mut watcher).await, Error::Compacted { asked: 10, .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -511,7 +513,9 @@ async fn what_was_made_under_a_value_that_changed_is_not_committed_and_who_reads
     let three = engine(&two);
     three.follow("keys", listen(false)).await.unwrap();
     let refused = two.commit(vec![put(&key("default", "a"), Precondition::None, "6")]).await;
-    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    // On a busy machine the last of its attempts may get no answer in the time that is left.
+    assert!(matches!(refused, Err(Error::Unavailable(_) | Error::Unknown(_))), "{refused:?}");
+    assert_eq!(one.get(&key("default", "a")).await.unwrap().unwrap().body, text("5", 3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

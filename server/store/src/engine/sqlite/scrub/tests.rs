@@ -66,7 +66,9 @@ async fn damage_anywhere_in_the_log_is_found() {
             engine.commit(vec![put(format!("o{number}"))]).await.unwrap();
         }
         // The writer lets go of the last of it after it answered.
+        let deadline = Instant::now() + Duration::from_secs(180);
         while visible.oldest() < 900 {
+            assert!(Instant::now() < deadline, "history begins at {}", visible.oldest());
             tokio::task::yield_now().await;
         }
         Connection::open(&path).unwrap().execute_batch(script).unwrap();
