@@ -109,7 +109,7 @@ pub(super) fn pass(connection: &Connection, visible: &Visible, rate: u64, stop: 
     let mut walk = Walk::default();
     loop {
         connection.execute_batch("BEGIN").map_err(engine)?;
-        let chunk = chunk(connection, visible, after, &mut walk, &mut found);
+        let chunk = chunk(connection, visible, after, Instant::now() + CHUNK_TIME, &mut walk, &mut found);
         connection.execute_batch("ROLLBACK").map_err(engine)?;
         let (last, bytes) = chunk?;
         let Some(last) = last else {
@@ -138,11 +138,13 @@ struct Walk {
     comparison: Comparison,
 }
 
-/// Checks some rows after a place. Answers the last of them, none at the end, and how many bytes they had.
+/// Checks some rows after a place, until a moment, but one at least. Answers the last of them, none at the end, and how many bytes they
+/// had.
 fn chunk(
     connection: &Connection,
     visible: &Visible,
     after: Place,
+    until: Instant,
     Walk { follower, comparison }: &mut Walk,
     found: &mut Found,
 ) -> Result<(Option<Place>, u64)> {
@@ -154,9 +156,8 @@ fn chunk(
     let mut statement = connection.prepare_cached(ROWS_AFTER).map_err(engine)?;
     let mut rows = statement.query([after.0 as i64]).map_err(engine)?;
     let (mut last, mut bytes) = (None, 0);
-    let started = Instant::now();
     for _ in 0..CHUNK_ROWS {
-        if bytes >= CHUNK_BYTES || started.elapsed() >= CHUNK_TIME {
+        if last.is_some() && (bytes >= CHUNK_BYTES || Instant::now() >= until) {
             break;
         }
         let Some(row) = rows.next().map_err(engine)? else { break };

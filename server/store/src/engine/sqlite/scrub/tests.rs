@@ -82,6 +82,20 @@ async fn damage_anywhere_in_the_log_is_found() {
     }
 }
 
+/// Else it would be the end of the pass: nothing behind it would be looked at, and what is deleted there would count as lost.
+#[tokio::test]
+async fn a_machine_that_stands_still_before_the_first_row_ends_no_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("otternauts.db");
+    let (visible, engine) = Sqlite::open(options(&path, &Arc::default(), 10)).unwrap();
+    engine.commit(vec![put("o".to_owned())]).await.unwrap();
+    let connection = file::open_reader(&path).unwrap();
+    let (mut walk, mut found) = (Walk::default(), Found::default());
+    let (last, _) = chunk(&connection, &visible, Place::NONE, Instant::now(), &mut walk, &mut found).unwrap();
+    assert_eq!(last, Some(Place::new(1, 0)));
+    engine.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_found_while_history_is_written_and_let_go_of() {
     let directory = tempfile::tempdir().unwrap();
