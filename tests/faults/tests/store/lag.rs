@@ -11,6 +11,7 @@ use otternauts_store::Store;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 const WRITERS: Key = 8;
@@ -24,6 +25,9 @@ const LATE: [(&str, u64); 4] = [
     ("after-commit:500000", 250),
     ("after-answer:500000", 250),
 ];
+
+/// A writer that failed, or that never has the processor, is told of after so long.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The newest revision answered for each object.
 type Answered = Arc<[AtomicU64; WRITERS as usize]>;
@@ -93,8 +97,9 @@ async fn read(
     answered: &Answered,
     mut dice: Dice,
 ) -> Result<(u64, u64), String> {
-    let (mut lists, mut newer) = (0, 0);
+    let (mut lists, mut newer, begun) = (0, 0, Instant::now());
     while lists < least || store.revision() < revision {
+        assert!(lists < least || begun.elapsed() < PATIENCE, "hardly anything was written: {}", store.revision());
         lists += 1;
         let before = answered.each_ref().map(|revision| revision.load(Ordering::SeqCst));
         let (at, items) = list(store).await.map_err(|error| format!("{error:#}"))?;
